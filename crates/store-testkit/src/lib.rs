@@ -1,0 +1,1 @@
+//! The store contract as conformance cases that any backend can run.
