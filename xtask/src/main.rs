@@ -1,0 +1,77 @@
+//! Project automation: `cargo xtask --help` lists what it does.
+//!
+//! Nothing here ships to users. It runs on Linux and macOS.
+//!
+//! - `services` finds, starts and stops the database servers that tests need.
+//! - `test` runs every test against them and counts the conformance cases.
+//! - `tidy` checks the rules of this repository that compilers don't know.
+//! - `ci` runs all that a change must pass.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line tool talks to its user"
+)]
+
+mod ci;
+mod report;
+mod services;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::services::Supervisor;
+use crate::workspace::Workspace;
+
+/// Project automation.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start, list or stop the database servers that tests use.
+    Services(services::Args),
+    /// Run every test against every backend and count the conformance cases.
+    Test(test::Args),
+    /// Check the rules of this repository that compilers don't know.
+    Tidy,
+    /// Run all that a change must pass: formatting, lints, docs, tidy, tests.
+    Ci(ci::Args),
+}
+
+/// Each command says whether what it checked holds; an error means that it could not find out.
+fn run(command: Command, supervisor: &Supervisor) -> Result<bool> {
+    match command {
+        Command::Services(args) => services::run(supervisor, &args),
+        Command::Test(args) => test::run(supervisor, &args),
+        Command::Tidy => tidy::run(supervisor.workspace()),
+        Command::Ci(args) => ci::run(supervisor, &args),
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = Workspace::find()
+        .and_then(Supervisor::new)
+        .and_then(|supervisor| {
+            let outcome = run(cli.command, &supervisor);
+            supervisor.stop();
+            outcome
+        });
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! `cargo xtask tidy`: the rules of this repository that compilers don't know.
+
+mod layout;
+mod manifests;
+mod text;
+
+use std::fmt;
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::workspace::Workspace;
+
+/// A breach of a rule: where, which rule, and what to do about it.
+#[derive(Debug, PartialEq, Eq)]
+struct Finding {
+    path: String,
+    line: usize,
+    rule: String,
+    remedy: String,
+}
+
+impl Finding {
+    fn new(path: &str, line: usize, rule: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            path: path.to_owned(),
+            line,
+            rule: rule.into(),
+            remedy: remedy.into(),
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}:{}: {}; {}",
+            self.path, self.line, self.rule, self.remedy
+        )
+    }
+}
+
+/// A file of the repository, by its path from the root. Without text where it is no regular file or not UTF-8.
+#[derive(Debug)]
+struct Source {
+    path: String,
+    text: Option<String>,
+}
+
+/// Prints each finding; true if there is none.
+pub(crate) fn run(workspace: &Workspace) -> Result<bool> {
+    let files = files(workspace)?;
+    let mut findings = Vec::new();
+    for file in &files {
+        if let Some(text) = &file.text {
+            text::check(&file.path, text, &mut findings);
+        }
+    }
+    text::check_links(&files, &mut findings);
+    layout::check(&files, &mut findings);
+    manifests::check(workspace, &files, &mut findings)?;
+
+    findings.sort_by(|a, b| (&a.path, a.line).cmp(&(&b.path, b.line)));
+    for finding in &findings {
+        println!("{finding}");
+    }
+    println!("tidy: {} files, {} findings", files.len(), findings.len());
+    Ok(findings.is_empty())
+}
+
+/// What git tracks, and what it would if it were added.
+fn files(workspace: &Workspace) -> Result<Vec<Source>> {
+    let output = Command::new("git")
+        .args([
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ])
+        .current_dir(workspace.root())
+        .output()
+        .context("tidy asks git for the list of files")?;
+    ensure!(
+        output.status.success(),
+        "git ls-files failed: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    let names = String::from_utf8(output.stdout).context("a file's name is not UTF-8")?;
+    let mut files: Vec<_> = names
+        .split_terminator('\0')
+        .filter_map(|name| {
+            let path = workspace.root().join(name);
+            // Deleted, but not yet committed as such.
+            let kind = fs::symlink_metadata(&path).ok()?.file_type();
+            let text = kind
+                .is_file()
+                .then(|| fs::read_to_string(&path).ok())
+                .flatten();
+            Some(Source {
+                path: name.to_owned(),
+                text,
+            })
+        })
+        .collect();
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    files.dedup_by(|a, b| a.path == b.path);
+    Ok(files)
+}
