@@ -158,11 +158,12 @@ impl Home {
         kind: &dyn Kind,
         url: &str,
         mut command: Command,
+        stop: Stop,
     ) -> Result<()> {
         let log = self.path.join("log");
         let output = File::create(&log)?;
         command.stdout(output.try_clone()?).stderr(output);
-        let mut child = supervisor.spawn(&mut command, Stop::Quit)?;
+        let mut child = supervisor.spawn(&mut command, stop)?;
         let alive = || match child.try_wait()? {
             None => Ok(()),
             Some(status) => {

@@ -6,6 +6,7 @@ use tokio_postgres::config::Host;
 
 use super::install;
 use super::native::{Home, free_port, program};
+use super::process::Stop;
 use super::server::{Kind, Server, masked};
 use super::supervisor::Supervisor;
 
@@ -53,7 +54,7 @@ pub(super) fn start(supervisor: &Supervisor, kind: &dyn Kind, server: &mut Serve
     let mut command = home.command(&binary);
     command.arg(settings);
     let url = kind.url(own_port, password);
-    home.serve(supervisor, kind, &url, command)?;
+    home.serve(supervisor, kind, &url, command, Stop::Kill)?;
     eprintln!("services: PgBouncer in front of it at {}", masked(&url));
     server.variables.insert(URL_VARIABLE.to_owned(), url);
     Ok(())

@@ -13,6 +13,7 @@ use tokio_postgres::{Config, NoTls, SimpleQueryMessage};
 
 use super::native::{Home, free_port, password, program_paths};
 use super::pgbouncer;
+use super::process::Stop;
 use super::server::{Container, Kind, Server};
 use super::supervisor::Supervisor;
 
@@ -145,7 +146,7 @@ impl Kind for Postgres {
             postgres.arg("-c").arg(setting);
         }
         let first = database_url(port, &password, "postgres");
-        home.serve(supervisor, self, &first, postgres)?;
+        home.serve(supervisor, self, &first, postgres, Stop::Quit)?;
         query(&first.parse()?, "CREATE DATABASE store")?;
         Ok([
             (self.url_variable().to_owned(), self.url(port, &password)),

@@ -18,8 +18,10 @@ pub(crate) enum Stop {
     Terminate,
     /// SIGTERM and minutes of patience: a package manager must not be cut off.
     TerminatePatiently,
-    /// SIGQUIT: PostgreSQL and PgBouncer end at once, without waiting for their clients.
+    /// SIGQUIT: PostgreSQL ends at once, without waiting for its clients.
     Quit,
+    /// SIGKILL: for what keeps nothing. PgBouncer's meaning of other signals differs between releases.
+    Kill,
 }
 
 impl Stop {
@@ -27,12 +29,13 @@ impl Stop {
         match self {
             Self::Terminate | Self::TerminatePatiently => Signal::SIGTERM,
             Self::Quit => Signal::SIGQUIT,
+            Self::Kill => Signal::SIGKILL,
         }
     }
 
     fn patience(self) -> Duration {
         match self {
-            Self::Terminate | Self::Quit => Duration::from_secs(10),
+            Self::Terminate | Self::Quit | Self::Kill => Duration::from_secs(10),
             Self::TerminatePatiently => Duration::from_secs(180),
         }
     }
