@@ -1,0 +1,76 @@
+//! The cases, grouped by what they are about. Each is a function that panics if its promise is broken.
+//!
+//! [`all`] is the only way to them and a function that is missing from its module's list is dead code,
+//! which the compiler warns of, so that no case is left out by accident.
+
+// A case says what it expects by unwrapping it.
+#![allow(clippy::unwrap_used)]
+
+mod clients;
+mod deployments;
+mod nonces;
+
+use std::pin::Pin;
+
+use crate::world::World;
+
+/// A promise, and the function that checks it.
+pub(crate) struct Case {
+    /// `<module>::<function>`.
+    pub(crate) name: &'static str,
+    /// What the backend must be able to do.
+    pub(crate) need: Need,
+    /// Checks the promise.
+    pub(crate) run: fn(World) -> Pin<Box<dyn Future<Output = ()>>>,
+}
+
+/// What a backend must be able to do for a case to make sense.
+#[derive(Clone, Copy)]
+pub(crate) enum Need {
+    /// Nothing beyond the contract.
+    Nothing,
+    /// It has tables.
+    Schema,
+    /// What is written survives the process.
+    Durable,
+    /// A store sees at once what another wrote.
+    Uncached,
+}
+
+/// The list of a module's cases: `cases!(module: case, case, ...; needing Need: case, ...)`.
+macro_rules! cases {
+    ($module:ident: $($case:ident),* $(,)? $(; needing $need:ident: $($other:ident),* $(,)?)*) => {
+        pub(crate) const CASES: &[$crate::cases::Case] = &[
+            $($crate::cases::cases!(@ $module, $case, Nothing),)*
+            $($($crate::cases::cases!(@ $module, $other, $need),)*)*
+        ];
+    };
+    (@ $module:ident, $case:ident, $need:ident) => {
+        $crate::cases::Case {
+            name: concat!(stringify!($module), "::", stringify!($case)),
+            need: $crate::cases::Need::$need,
+            run: |world| Box::pin($case(world)),
+        }
+    };
+}
+pub(crate) use cases;
+
+/// The lists of all modules.
+const ALL: &[&[Case]] = &[clients::CASES, deployments::CASES, nonces::CASES];
+
+/// All cases.
+pub(crate) fn all() -> impl Iterator<Item = &'static Case> {
+    ALL.iter().copied().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_unique() {
+        let names: BTreeSet<_> = all().map(|case| case.name).collect();
+        assert_eq!(names.len(), all().count());
+    }
+}
