@@ -11,6 +11,7 @@ mod native;
 mod pgbouncer;
 mod postgres;
 mod process;
+mod record;
 mod server;
 mod supervisor;
 
@@ -116,7 +117,8 @@ fn describe(server: &Server, state: &str) {
     }
 }
 
-fn kind(name: &str) -> Result<&'static dyn Kind> {
+/// The kind of server that a backend of this name needs.
+pub(crate) fn kind(name: &str) -> Result<&'static dyn Kind> {
     KINDS
         .iter()
         .copied()
@@ -213,10 +215,10 @@ fn provide_one(
         let mark = supervisor.mark();
         match start(supervisor, kind) {
             Ok((mut server, why)) => {
+                announce(kind, &server, &why);
                 if let Err(error) = kind.start_front(supervisor, &mut server) {
                     eprintln!("services: {error:#}");
                 }
-                announce(kind, &server, &why);
                 return Ok((server, true));
             }
             Err(error) => {

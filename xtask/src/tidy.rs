@@ -8,7 +8,7 @@ use std::fmt;
 use std::fs;
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
 use crate::workspace::Workspace;
 
@@ -70,9 +70,9 @@ pub(crate) fn run(workspace: &Workspace) -> Result<bool> {
     Ok(findings.is_empty())
 }
 
-/// What git tracks, and what it would if it were added.
+/// What git tracks, and what it would if it were added. Without git, as in an unpacked archive, all there is.
 fn files(workspace: &Workspace) -> Result<Vec<Source>> {
-    let output = Command::new("git")
+    let git = Command::new("git")
         .args([
             "ls-files",
             "-z",
@@ -81,31 +81,44 @@ fn files(workspace: &Workspace) -> Result<Vec<Source>> {
             "--exclude-standard",
         ])
         .current_dir(workspace.root())
-        .output()
-        .context("tidy asks git for the list of files")?;
-    ensure!(
-        output.status.success(),
-        "git ls-files failed: {}",
-        String::from_utf8_lossy(&output.stderr).trim()
-    );
-    let names = String::from_utf8(output.stdout).context("a file's name is not UTF-8")?;
-    let mut files: Vec<_> = names
-        .split_terminator('\0')
-        .filter_map(|name| {
-            let path = workspace.root().join(name);
-            // Deleted, but not yet committed as such.
-            let kind = fs::symlink_metadata(&path).ok()?.file_type();
-            let text = kind
-                .is_file()
-                .then(|| fs::read_to_string(&path).ok())
-                .flatten();
-            Some(Source {
-                path: name.to_owned(),
-                text,
-            })
+        .output();
+    let mut names: Vec<String> = match git {
+        Ok(output) if output.status.success() => String::from_utf8(output.stdout)
+            .context("a file's name is not UTF-8")?
+            .split_terminator('\0')
+            .map(str::to_owned)
+            .collect(),
+        _ => {
+            println!("tidy: git lists no files here, taking all but build output");
+            let mut names = Vec::new();
+            walk(workspace, "", &mut names)?;
+            names
+        }
+    };
+    names.sort();
+    names.dedup();
+    let files = names.into_iter().filter_map(|path| {
+        let full = workspace.root().join(&path);
+        // A file that was deleted, but not yet committed as such, is still listed.
+        let kind = fs::symlink_metadata(&full).ok()?.file_type();
+        let text = kind.is_file().then(|| fs::read_to_string(&full).ok());
+        Some(Source {
+            path,
+            text: text.flatten(),
         })
-        .collect();
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    files.dedup_by(|a, b| a.path == b.path);
-    Ok(files)
+    });
+    Ok(files.collect())
+}
+
+fn walk(workspace: &Workspace, below: &str, names: &mut Vec<String>) -> Result<()> {
+    for entry in fs::read_dir(workspace.root().join(below))? {
+        let entry = entry?;
+        let name = format!("{below}{}", entry.file_name().to_string_lossy());
+        if !entry.file_type()?.is_dir() {
+            names.push(name);
+        } else if name != ".git" && entry.path() != workspace.target() {
+            walk(workspace, &format!("{name}/"), names)?;
+        }
+    }
+    Ok(())
 }

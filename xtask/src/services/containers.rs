@@ -9,8 +9,9 @@ use anyhow::{Context, Result, bail};
 use regex::Regex;
 
 use super::native::{free_port, password};
+use super::record::compose_command;
 use super::server::{Container, Kind, Server, Source};
-use super::supervisor::{Supervisor, compose_command, tail};
+use super::supervisor::{Supervisor, tail};
 use super::wait_until_ready;
 
 const FILE: &str = "docker-compose.yml";
