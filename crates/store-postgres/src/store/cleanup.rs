@@ -1,0 +1,25 @@
+//! Deleting what has expired.
+
+use async_trait::async_trait;
+use store_core::{CleanupKind, CleanupStore, Result};
+
+use super::PostgresStore;
+use crate::mapping::At;
+
+#[async_trait]
+impl CleanupStore for PostgresStore {
+    async fn delete_expired(&self, kind: CleanupKind, limit: u32) -> Result<u64> {
+        let queries = self.queries();
+        let query = match kind {
+            CleanupKind::Nonces => &queries.delete_expired_nonces,
+            CleanupKind::Sessions => &queries.delete_expired_sessions,
+            CleanupKind::RegistrationSessions => &queries.delete_expired_registration_sessions,
+            CleanupKind::JtsSessions => &queries.delete_expired_jts_sessions,
+            CleanupKind::LoginSessions => &queries.delete_expired_login_sessions,
+        };
+        let answer = self
+            .run("delete_expired", query, &[&At(self.now()), &i64::from(limit)])
+            .await?;
+        Ok(answer.changed)
+    }
+}
