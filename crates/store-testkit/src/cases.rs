@@ -8,7 +8,14 @@
 
 mod clients;
 mod deployments;
+mod jts_lists;
+mod jts_policies;
+mod jts_sessions;
+mod launch_config_saves;
+mod launch_configs;
+mod lti_sessions;
 mod nonces;
+mod registration_sessions;
 
 use std::pin::Pin;
 
@@ -56,7 +63,18 @@ macro_rules! cases {
 pub(crate) use cases;
 
 /// The lists of all modules.
-const ALL: &[&[Case]] = &[clients::CASES, deployments::CASES, nonces::CASES];
+const ALL: &[&[Case]] = &[
+    clients::CASES,
+    deployments::CASES,
+    jts_lists::CASES,
+    jts_policies::CASES,
+    jts_sessions::CASES,
+    launch_config_saves::CASES,
+    launch_configs::CASES,
+    lti_sessions::CASES,
+    nonces::CASES,
+    registration_sessions::CASES,
+];
 
 /// All cases.
 pub(crate) fn all() -> impl Iterator<Item = &'static Case> {

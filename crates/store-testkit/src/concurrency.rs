@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
+use store_core::Store;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
@@ -52,4 +53,12 @@ pub(crate) async fn give_up_after<F: Future>(polls: usize, future: F) -> Option<
         }
     })
     .await
+}
+
+/// The stores in turn, so many in all.
+pub(crate) fn in_turn(
+    stores: &[Arc<dyn Store>],
+    count: usize,
+) -> impl Iterator<Item = Arc<dyn Store>> {
+    stores.iter().cycle().take(count).cloned()
 }
