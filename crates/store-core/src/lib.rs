@@ -77,7 +77,10 @@ pub use lti_sessions::{
 };
 pub use nonces::NonceStore;
 pub use registration_sessions::{RegistrationSession, RegistrationSessionStore};
-pub use schema::{BootstrapReport, MigrationState, MigrationStatus, SchemaStatus, SchemaStore};
+pub use schema::{
+    AppliedMigration, BootstrapReport, Migration, MigrationState, MigrationStatus, SchemaStatus,
+    SchemaStore,
+};
 pub use serverless::{Serverless, default_max_connections};
 pub use settings::{Settings, expiry};
 pub use store::{LtiStore, Store};

@@ -1,10 +1,14 @@
 //! Creating and checking a database's tables.
 
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
 use async_trait::async_trait;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use crate::clock::Timestamp;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 /// How a migration stands in a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -49,6 +53,110 @@ impl SchemaStatus {
         self.migrations
             .iter()
             .all(|migration| matches!(migration.state, Applied | Unknown))
+    }
+}
+
+/// A schema change that a backend has on board. Never edited once released: databases remember its
+/// checksum. For backends.
+#[derive(Clone, Copy, Debug)]
+pub struct Migration {
+    /// Its number, from 1.
+    pub version: u32,
+    /// Its name.
+    pub name: &'static str,
+    /// The tables that it creates or takes over.
+    pub tables: &'static [&'static str],
+    /// What it does, as its file has it.
+    pub content: &'static str,
+}
+
+impl Migration {
+    /// What people call it, such as `0001_lti`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("{:04}_{}", self.version, self.name)
+    }
+
+    /// SHA-256 of the content in hexadecimal digits.
+    #[must_use]
+    pub fn checksum(&self) -> String {
+        let digest = Sha256::digest(self.content.as_bytes());
+        digest.iter().fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+    }
+
+    /// Whether it is still to be applied.
+    #[must_use]
+    pub fn is_pending(&self, status: &SchemaStatus) -> bool {
+        let mut all = status.migrations.iter();
+        all.any(|known| known.version == self.version && known.state == MigrationState::Pending)
+    }
+}
+
+/// A migration as a database remembers it. For backends.
+#[derive(Clone, Debug)]
+pub struct AppliedMigration {
+    /// Its number.
+    pub version: u32,
+    /// Its name.
+    pub name: String,
+    /// Its checksum when it was applied.
+    pub checksum: String,
+    /// When that was.
+    pub applied_at: Timestamp,
+}
+
+impl SchemaStatus {
+    /// How a database that remembers `applied` stands towards the migrations that are `known`. For
+    /// backends.
+    #[must_use]
+    pub fn compare(known: &[Migration], applied: Vec<AppliedMigration>) -> Self {
+        let pending = known.iter().map(|migration| MigrationStatus {
+            version: migration.version,
+            name: migration.name.to_owned(),
+            state: MigrationState::Pending,
+            applied_at: None,
+        });
+        let mut migrations: BTreeMap<u32, MigrationStatus> =
+            pending.map(|status| (status.version, status)).collect();
+        for applied in applied {
+            let ours = known.iter().find(|ours| ours.version == applied.version);
+            let state = match ours {
+                None => MigrationState::Unknown,
+                Some(ours) if ours.checksum() == applied.checksum => MigrationState::Applied,
+                Some(_) => MigrationState::Changed,
+            };
+            let status = MigrationStatus {
+                version: applied.version,
+                name: applied.name,
+                state,
+                applied_at: Some(applied.applied_at),
+            };
+            migrations.insert(applied.version, status);
+        }
+        Self {
+            migrations: migrations.into_values().collect(),
+        }
+    }
+
+    /// The same status, if no migration in it was changed. For backends.
+    ///
+    /// # Errors
+    /// [`SchemaMismatch`](ErrorKind::SchemaMismatch) naming the migration.
+    pub fn unchanged(self) -> Result<Self> {
+        let mut all = self.migrations.iter();
+        match all.find(|migration| migration.state == MigrationState::Changed) {
+            None => Ok(self),
+            Some(changed) => {
+                let (version, name) = (changed.version, &changed.name);
+                let message = format!(
+                    "migration {version:04}_{name} was applied with other content than this version of the crate has; restore the database or the crate's version"
+                );
+                Err(Error::new(ErrorKind::SchemaMismatch, message))
+            }
+        }
     }
 }
 

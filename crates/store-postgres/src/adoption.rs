@@ -81,7 +81,8 @@ pub(crate) async fn exists(transaction: &Transaction<'_>, qualified: &str) -> Re
         )
         .await
         .map_err(failed)?;
-    rows.first().map_or(Ok(false), |row| mapping::column(row, 0))
+    rows.first()
+        .map_or(Ok(false), |row| mapping::column(row, 0))
 }
 
 /// Whether `table` is there and can be taken over; an error if it is there and somebody else's.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use deadpool_postgres::Transaction;
 use sha2::{Digest, Sha256};
 use store_core::{
-    BootstrapReport, Error, ErrorKind, MigrationState, MigrationStatus, Result, SchemaStatus,
+    AppliedMigration, BootstrapReport, Error, ErrorKind, Migration, Result, SchemaStatus,
 };
 use tokio_postgres::Error as DriverError;
 use tokio_postgres::types::Type;
@@ -16,15 +16,6 @@ use crate::execute::Executor;
 use crate::mapping;
 use crate::names::TableNames;
 use crate::queries::Access;
-
-/// A schema change. Never edited once released: databases remember its checksum.
-struct Migration {
-    version: u32,
-    name: &'static str,
-    /// The tables that it creates or takes over.
-    tables: &'static [&'static str],
-    sql: &'static str,
-}
 
 const MIGRATIONS: [Migration; 3] = [
     Migration {
@@ -37,19 +28,19 @@ const MIGRATIONS: [Migration; 3] = [
             "sessions",
             "registration_sessions",
         ],
-        sql: include_str!("../migrations/0001_lti.sql"),
+        content: include_str!("../migrations/0001_lti.sql"),
     },
     Migration {
         version: 2,
         name: "jts",
         tables: &["jts_sessions", "jts_retired_state_proofs"],
-        sql: include_str!("../migrations/0002_jts.sql"),
+        content: include_str!("../migrations/0002_jts.sql"),
     },
     Migration {
         version: 3,
         name: "login_sessions",
         tables: &["login_sessions"],
-        sql: include_str!("../migrations/0003_login_sessions.sql"),
+        content: include_str!("../migrations/0003_login_sessions.sql"),
     },
 ];
 
@@ -63,28 +54,14 @@ const CREATE_MIGRATIONS_TABLE: &str = "CREATE TABLE IF NOT EXISTS {store_migrati
 const READ_MIGRATIONS: &str =
     "SELECT version, name, checksum, applied_at FROM {store_migrations} ORDER BY version";
 
-impl Migration {
-    fn label(&self) -> String {
-        format!("{:04}_{}", self.version, self.name)
-    }
-
-    fn checksum(&self) -> String {
-        let digest = Sha256::digest(self.sql.as_bytes());
-        digest.iter().fold(String::new(), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
-    }
-
-    /// What applies and records it.
-    fn script(&self, names: &TableNames) -> String {
-        let (version, name, checksum) = (self.version, self.name, self.checksum());
-        let record = names.fill("INSERT INTO {store_migrations} (version, name, checksum)");
-        format!(
-            "{}{record} VALUES ({version}, '{name}', '{checksum}');\n",
-            names.fill(self.sql)
-        )
-    }
+/// What applies a migration and records it.
+fn apply_script(migration: &Migration, names: &TableNames) -> String {
+    let (version, name, checksum) = (migration.version, migration.name, migration.checksum());
+    let record = names.fill("INSERT INTO {store_migrations} (version, name, checksum)");
+    format!(
+        "{}{record} VALUES ({version}, '{name}', '{checksum}');\n",
+        names.fill(migration.content)
+    )
 }
 
 /// The whole script for an administrator.
@@ -95,7 +72,11 @@ pub(crate) fn definition(names: &TableNames) -> String {
     }
     script += &names.fill(CREATE_MIGRATIONS_TABLE);
     for migration in &MIGRATIONS {
-        script += &format!("\n-- {}\n{}", migration.label(), migration.script(names));
+        script += &format!(
+            "\n-- {}\n{}",
+            migration.label(),
+            apply_script(migration, names)
+        );
     }
     script + "COMMIT;\n"
 }
@@ -110,7 +91,7 @@ pub(crate) async fn status(executor: &Executor, names: &TableNames) -> Result<Sc
 /// Applies what is pending, in one transaction, one process at a time.
 pub(crate) async fn run(executor: &Executor, names: &TableNames) -> Result<BootstrapReport> {
     // A role without the right to create tables may call bootstrap on a database that needs nothing.
-    if checked(status(executor, names).await?)?.is_current() {
+    if status(executor, names).await?.unchanged()?.is_current() {
         return Ok(BootstrapReport::default());
     }
     let (mut connection, _permit) = executor.connection().await?;
@@ -128,22 +109,21 @@ pub(crate) async fn run(executor: &Executor, names: &TableNames) -> Result<Boots
         .await
         .map_err(failed)?;
     create_schema(&transaction, names).await?;
-    let status = checked(read_status(&transaction, names).await?)?;
-    let is_pending = |migration: &&Migration| {
-        let mut all = status.migrations.iter();
-        all.any(|known| known.version == migration.version && known.state == MigrationState::Pending)
-    };
+    let status = read_status(&transaction, names).await?.unchanged()?;
 
     let mut report = BootstrapReport::default();
     let create = names.fill(CREATE_MIGRATIONS_TABLE);
     transaction.batch_execute(&create).await.map_err(failed)?;
-    for migration in MIGRATIONS.iter().filter(is_pending) {
+    for migration in MIGRATIONS
+        .iter()
+        .filter(|migration| migration.is_pending(&status))
+    {
         for table in migration.tables {
             if adoption::recognise(&transaction, names, table).await? {
                 report.adopted.push(names.table(table));
             }
         }
-        let script = migration.script(names);
+        let script = apply_script(migration, names);
         let applied = transaction.batch_execute(&script).await;
         applied.map_err(|error| not_ours(failed(error), migration))?;
         report.applied.push(migration.label());
@@ -153,21 +133,6 @@ pub(crate) async fn run(executor: &Executor, names: &TableNames) -> Result<Boots
         tracing::info!(target: "store_postgres", migration = applied, "applied");
     }
     Ok(report)
-}
-
-/// The same status, if no migration in it differs from ours.
-fn checked(status: SchemaStatus) -> Result<SchemaStatus> {
-    let mut all = status.migrations.iter();
-    match all.find(|migration| migration.state == MigrationState::Changed) {
-        None => Ok(status),
-        Some(changed) => {
-            let (version, name) = (changed.version, &changed.name);
-            let message = format!(
-                "migration {version:04}_{name} was applied with other content than this version of store-postgres has; restore the database or the crate's version"
-            );
-            Err(Error::new(ErrorKind::SchemaMismatch, message))
-        }
-    }
 }
 
 async fn create_schema(transaction: &Transaction<'_>, names: &TableNames) -> Result<()> {
@@ -190,41 +155,21 @@ async fn create_schema(transaction: &Transaction<'_>, names: &TableNames) -> Res
 }
 
 async fn read_status(transaction: &Transaction<'_>, names: &TableNames) -> Result<SchemaStatus> {
-    let mut migrations: Vec<_> = MIGRATIONS
-        .iter()
-        .map(|migration| MigrationStatus {
-            version: migration.version,
-            name: migration.name.to_owned(),
-            state: MigrationState::Pending,
-            applied_at: None,
-        })
-        .collect();
     if !adoption::exists(transaction, &names.qualified("store_migrations")).await? {
-        return Ok(SchemaStatus { migrations });
+        return Ok(SchemaStatus::compare(&MIGRATIONS, Vec::new()));
     }
     let read = names.fill(READ_MIGRATIONS);
     let rows = transaction.query_typed(&read, &[]).await.map_err(failed)?;
-    for row in &rows {
-        let version = mapping::column::<i32>(row, 0)?.unsigned_abs();
-        let name = mapping::column::<&str>(row, 1)?.to_owned();
-        let checksum = mapping::column::<&str>(row, 2)?;
-        let applied_at = Some(mapping::timestamp(row, 3)?);
-        let ours = MIGRATIONS.iter().find(|ours| ours.version == version);
-        let state = match ours {
-            None => MigrationState::Unknown,
-            Some(ours) if ours.checksum() == checksum => MigrationState::Applied,
-            Some(_) => MigrationState::Changed,
-        };
-        migrations.retain(|migration| migration.version != version);
-        migrations.push(MigrationStatus {
-            version,
-            name,
-            state,
-            applied_at,
-        });
-    }
-    migrations.sort_by_key(|migration| migration.version);
-    Ok(SchemaStatus { migrations })
+    let applied = rows.iter().map(|row| {
+        Ok(AppliedMigration {
+            version: mapping::column::<i32>(row, 0)?.unsigned_abs(),
+            name: mapping::column::<&str>(row, 1)?.to_owned(),
+            checksum: mapping::column::<&str>(row, 2)?.to_owned(),
+            applied_at: mapping::timestamp(row, 3)?,
+        })
+    });
+    let applied = applied.collect::<Result<_>>()?;
+    Ok(SchemaStatus::compare(&MIGRATIONS, applied))
 }
 
 /// The advisory lock that bootstraps of the same tables take.

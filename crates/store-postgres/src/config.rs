@@ -133,7 +133,9 @@ impl PostgresConfig {
     /// quoting the URL, which may hold a password.
     pub fn from_url(url: &str) -> Result<Self> {
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-            return Err(invalid_url("it must start with postgres:// or postgresql://"));
+            return Err(invalid_url(
+                "it must start with postgres:// or postgresql://",
+            ));
         }
         let mut config = Self::unreached();
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
@@ -265,7 +267,10 @@ mod tests {
         .unwrap();
         assert_eq!(config.driver.get_hosts().len(), 2);
         assert_eq!(config.driver.get_password(), Some(&b"p@ss"[..]));
-        assert_eq!(config.driver.get_target_session_attrs(), TargetSessionAttrs::ReadWrite);
+        assert_eq!(
+            config.driver.get_target_session_attrs(),
+            TargetSessionAttrs::ReadWrite
+        );
         assert_eq!(config.ssl_mode, SslMode::VerifyFull);
         let root = SslRootCert::File("/etc/ca.pem".into());
         assert_eq!(config.ssl_root_cert, Some(root));
@@ -284,7 +289,10 @@ mod tests {
             ("postgres://u:hunter2@h/db?sslmode=maybe", "sslmode"),
             ("postgres://u:hunter2@h/db?hunter=1", "hunter"),
             ("postgres://u:hunter2@h:port/db", "port"),
-            ("postgres://u:hunter2@h/db?max_connections=0", "max_connections"),
+            (
+                "postgres://u:hunter2@h/db?max_connections=0",
+                "max_connections",
+            ),
             ("postgres:///db", "no host"),
         ] {
             let error = PostgresConfig::from_url(url).unwrap_err();

@@ -90,14 +90,18 @@ fn reported(db: &DbError, access: Access) -> Failure {
             false,
             "; call bootstrap() once with a role that may create tables, or check the schema and table_prefix options",
         ),
-        SqlState::INVALID_CATALOG_NAME => {
-            (Kind::SchemaMissing, false, "; create the database, then call bootstrap()")
-        }
-        SqlState::UNDEFINED_COLUMN | SqlState::DATATYPE_MISMATCH | SqlState::UNDEFINED_FUNCTION => (
-            Kind::SchemaMismatch,
+        SqlState::INVALID_CATALOG_NAME => (
+            Kind::SchemaMissing,
             false,
-            "; call bootstrap() with a role that may alter tables",
+            "; create the database, then call bootstrap()",
         ),
+        SqlState::UNDEFINED_COLUMN | SqlState::DATATYPE_MISMATCH | SqlState::UNDEFINED_FUNCTION => {
+            (
+                Kind::SchemaMismatch,
+                false,
+                "; call bootstrap() with a role that may alter tables",
+            )
+        }
         SqlState::INSUFFICIENT_PRIVILEGE => (
             Kind::PermissionDenied,
             false,
@@ -156,7 +160,9 @@ fn lost(error: &DriverError, access: Access) -> Failure {
         .retryable(),
         Access::Write => Error::new(
             ErrorKind::Indeterminate,
-            format!("the connection was lost before the answer came, so the write may or may not have happened: {cause}"),
+            format!(
+                "the connection was lost before the answer came, so the write may or may not have happened: {cause}"
+            ),
         ),
     };
     Failure {
@@ -169,7 +175,9 @@ fn lost(error: &DriverError, access: Access) -> Failure {
 /// A statement that went unanswered for longer than the statement timeout.
 pub(crate) fn unanswered(access: Access) -> Failure {
     let error = match access {
-        Access::Read => Error::new(ErrorKind::Timeout, "the server did not answer in time").retryable(),
+        Access::Read => {
+            Error::new(ErrorKind::Timeout, "the server did not answer in time").retryable()
+        }
         Access::Write => Error::new(
             ErrorKind::Indeterminate,
             "the server did not answer in time, so the write may or may not have happened",
@@ -188,10 +196,15 @@ pub(crate) fn connecting(error: &DriverError) -> Error {
         return reported(db, Access::Read).error;
     }
     let cause = cause(error);
-    let io_error = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    let io_error = error
+        .source()
+        .and_then(|source| source.downcast_ref::<io::Error>());
     let shown = error.to_string();
     if shown.contains("password") || shown.contains("authentication") {
-        return Error::new(ErrorKind::PermissionDenied, format!("{cause}; check user and password"));
+        return Error::new(
+            ErrorKind::PermissionDenied,
+            format!("{cause}; check user and password"),
+        );
     }
     let message = format!("the server can't be reached: {cause}");
     let unavailable = Error::new(ErrorKind::Unavailable, message);

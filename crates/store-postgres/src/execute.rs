@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use deadpool_postgres::Object;
 use futures_util::TryStreamExt;
-use futures_util::future::{join3, join_all};
+use futures_util::future::{join_all, join3};
 use store_core::{Backoff, Error, Result};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_postgres::types::{ToSql, Type};
@@ -125,8 +125,13 @@ impl Executor {
         loop {
             left -= 1;
             let connection = self.connections.get().await?;
-            let outcome = tokio::time::timeout(self.patience, self.perform(&connection, steps)).await;
-            let Failure { error, retry, evict } = match outcome {
+            let outcome =
+                tokio::time::timeout(self.patience, self.perform(&connection, steps)).await;
+            let Failure {
+                error,
+                retry,
+                evict,
+            } = match outcome {
                 Ok(Ok(answers)) => return Ok(answers),
                 Ok(Err(Failed(error, access))) => error::statement(&error, access),
                 Err(_elapsed) => error::unanswered(steps[0].0.access),
@@ -167,7 +172,9 @@ impl Executor {
         )
         .await;
         let answers = answers.into_iter().collect::<Result<_, _>>();
-        let whole = begun.and(answers).and_then(|answers| committed.map(|()| answers));
+        let whole = begun
+            .and(answers)
+            .and_then(|answers| committed.map(|()| answers));
         whole.map_err(|error| Failed(error, Access::Write))
     }
 

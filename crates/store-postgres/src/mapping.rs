@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 use bytes::{BufMut, BytesMut};
 use serde::de::DeserializeOwned;
 use store_core::{
-    Client, Deployment, Error, ErrorKind, JtsSession, Json, LaunchConfig, Result, Text, TextKind,
+    Client, Deployment, Error, ErrorKind, Json, JtsSession, LaunchConfig, Result, Text, TextKind,
     Timestamp,
 };
 use tokio_postgres::Row;

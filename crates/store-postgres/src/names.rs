@@ -89,7 +89,11 @@ impl TableNames {
         }
         let mut seen = Vec::new();
         for (_, name) in self.tables() {
-            identifier("table name", &format!("{}{name}", self.prefix), MAX_TABLE_NAME)?;
+            identifier(
+                "table name",
+                &format!("{}{name}", self.prefix),
+                MAX_TABLE_NAME,
+            )?;
             if seen.contains(&name) {
                 let message = format!("two tables are called `{name}`");
                 return Err(Error::invalid("table name", message));

@@ -118,7 +118,11 @@ impl Drop for Connections {
 }
 
 fn hosts(driver: &Config) -> usize {
-    driver.get_hosts().len().max(driver.get_hostaddrs().len()).max(1)
+    driver
+        .get_hosts()
+        .len()
+        .max(driver.get_hostaddrs().len())
+        .max(1)
 }
 
 /// Settings of each session. No statement of ours is better off with a sequential scan, but the

@@ -63,13 +63,15 @@ fn roots(source: Option<&SslRootCert>) -> Result<RootCertStore> {
             let certificates = CertificateDer::pem_file_iter(path)
                 .map_err(|error| unusable(format!("sslrootcert {shown} can't be read: {error}")))?;
             for certificate in certificates {
-                let added = certificate.map_err(|error| error.to_string()).and_then(|der| {
-                    roots.add(der).map_err(|error| error.to_string())
-                });
+                let added = certificate
+                    .map_err(|error| error.to_string())
+                    .and_then(|der| roots.add(der).map_err(|error| error.to_string()));
                 added.map_err(|error| unusable(format!("sslrootcert {shown}: {error}")))?;
             }
             if roots.is_empty() {
-                return Err(unusable(format!("sslrootcert {shown} holds no certificate")));
+                return Err(unusable(format!(
+                    "sslrootcert {shown} holds no certificate"
+                )));
             }
         }
         Some(SslRootCert::System) | None => {
@@ -111,7 +113,12 @@ impl ServerCertVerifier for Unverified {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
-        verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+        verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -120,7 +127,12 @@ impl ServerCertVerifier for Unverified {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, TlsError> {
-        verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+        verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

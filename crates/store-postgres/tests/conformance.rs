@@ -62,7 +62,9 @@ impl Backend for Postgres {
         let admin = config.clone();
         if self.way == Way::WithoutDdl {
             let role = &schema.name;
-            let sql = format!("CREATE ROLE {role} LOGIN PASSWORD 'app'; GRANT USAGE ON SCHEMA {role} TO {role}");
+            let sql = format!(
+                "CREATE ROLE {role} LOGIN PASSWORD 'app'; GRANT USAGE ON SCHEMA {role} TO {role}"
+            );
             schema.execute(&sql).await;
             config.driver.user(role).password("app");
         }
@@ -100,7 +102,9 @@ impl Namespace for Place {
     async fn after_bootstrap(&self) {
         if self.way == Way::WithoutDdl {
             let name = &self.schema.name;
-            let sql = format!("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {name} TO {name}");
+            let sql = format!(
+                "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {name} TO {name}"
+            );
             self.schema.execute(&sql).await;
         }
     }

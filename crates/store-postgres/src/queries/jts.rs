@@ -1,6 +1,6 @@
 //! Statements of JTS sessions.
 
-use super::{Fill, Query, AT, BYTES, INT8, JSONB, TEXT};
+use super::{AT, BYTES, Fill, INT8, JSONB, Query, TEXT};
 
 /// The columns of a JTS session, of table `s`, in the order that `mapping::jts_session` reads them.
 macro_rules! jts_columns {

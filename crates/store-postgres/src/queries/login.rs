@@ -1,6 +1,6 @@
 //! Statements of login sessions.
 
-use super::{Fill, Query, AT, INT8, JSONB, TEXT, TEXTS};
+use super::{AT, Fill, INT8, JSONB, Query, TEXT, TEXTS};
 
 #[derive(Debug)]
 pub(crate) struct LoginQueries {

@@ -1,6 +1,6 @@
 //! Statements of LTI 1.3 tool storage.
 
-use super::{Fill, Query, AT, BOOL, JSONB, TEXT, UUID};
+use super::{AT, BOOL, Fill, JSONB, Query, TEXT, UUID};
 
 #[derive(Debug)]
 pub(crate) struct LtiQueries {

@@ -18,7 +18,11 @@ impl CleanupStore for PostgresStore {
             CleanupKind::LoginSessions => &queries.delete_expired_login_sessions,
         };
         let answer = self
-            .run("delete_expired", query, &[&At(self.now()), &i64::from(limit)])
+            .run(
+                "delete_expired",
+                query,
+                &[&At(self.now()), &i64::from(limit)],
+            )
             .await?;
         Ok(answer.changed)
     }

@@ -43,7 +43,10 @@ impl JtsSessionStore for PostgresStore {
             &session.current_state_proof.as_str(),
             &At(now),
             &At(expires_at),
-            &session.device_fingerprint.as_ref().map(|text| text.as_str()),
+            &session
+                .device_fingerprint
+                .as_ref()
+                .map(|text| text.as_str()),
             &session.user_agent.as_ref().map(|text| text.as_str()),
             &session.ip_address.as_ref().map(|text| text.as_str()),
             &metadata.as_deref().map(JsonText),
@@ -147,7 +150,10 @@ impl JtsSessionStore for PostgresStore {
             }
         }
         let message = "the session kept changing; try again";
-        Err(at(OPERATION, Error::new(ErrorKind::Conflict, message).retryable()))
+        Err(at(
+            OPERATION,
+            Error::new(ErrorKind::Conflict, message).retryable(),
+        ))
     }
 
     async fn touch_jts_session(&self, aid: &str) -> Result<bool> {
@@ -205,7 +211,10 @@ impl JtsSessionStore for PostgresStore {
         let answer = self
             .run("count_jts_sessions", query, &[&prn, &At(self.now())])
             .await?;
-        let count = answer.rows.first().map(|row| mapping::column::<i64>(row, 0));
+        let count = answer
+            .rows
+            .first()
+            .map(|row| mapping::column::<i64>(row, 0));
         let count = count
             .transpose()
             .map_err(|error| at("count_jts_sessions", error))?;
@@ -235,7 +244,11 @@ impl PostgresStore {
         let fresh = StateProof::generate();
         let query = &self.queries().jts.rotate;
         let answer = self
-            .run(operation, query, &[&seen, &fresh.as_str(), &At(self.now()), &aid])
+            .run(
+                operation,
+                query,
+                &[&seen, &fresh.as_str(), &At(self.now()), &aid],
+            )
             .await?;
         let session = answer.rows.first().map(mapping::jts_session).transpose();
         session

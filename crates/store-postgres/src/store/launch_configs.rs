@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use store_core::{ClientId, DeploymentId, Issuer, LaunchConfig, LaunchConfigStore, Result};
+use store_core::{
+    ClientId, DEFAULT_DEPLOYMENT_ID, DeploymentId, Issuer, LaunchConfig, LaunchConfigStore, Result,
+};
 use uuid::Uuid;
 
 use super::{PostgresStore, at};
@@ -17,15 +19,22 @@ impl LaunchConfigStore for PostgresStore {
         client_id: &str,
         deployment_id: &str,
     ) -> Result<Option<Arc<LaunchConfig>>> {
-        let possible = Issuer::accepts(iss)
-            && ClientId::accepts(client_id)
-            && DeploymentId::accepts(deployment_id);
-        if !possible {
+        if !Issuer::accepts(iss) || !ClientId::accepts(client_id) {
             return Ok(None);
         }
+        // No deployment has a malformed id.
+        let deployment_id = if DeploymentId::accepts(deployment_id) {
+            deployment_id
+        } else {
+            DEFAULT_DEPLOYMENT_ID
+        };
         let query = &self.queries().lti.get_launch_config;
         let answer = self
-            .run("get_launch_config", query, &[&iss, &client_id, &deployment_id])
+            .run(
+                "get_launch_config",
+                query,
+                &[&iss, &client_id, &deployment_id],
+            )
             .await?;
         let config = answer.rows.first().map(mapping::launch_config).transpose();
         config

@@ -27,7 +27,8 @@ impl LoginSessionStore for PostgresStore {
         const OPERATION: &str = "create_login_session";
         let now = self.now();
         let expires_at = expiry(now, lifetime).map_err(|error| at(OPERATION, error))?;
-        let json = encode("data", &data, MAX_PAYLOAD_BYTES).map_err(|error| at(OPERATION, error))?;
+        let json =
+            encode("data", &data, MAX_PAYLOAD_BYTES).map_err(|error| at(OPERATION, error))?;
         let query = &self.queries().login.create_login_session;
         let answer = self
             .run(
@@ -105,8 +106,8 @@ impl LoginSessionStore for PostgresStore {
         if !LoginSessionId::accepts(id) {
             return Err(unknown(OPERATION));
         }
-        let json = encode("data", &properties, MAX_PAYLOAD_BYTES)
-            .map_err(|error| at(OPERATION, error))?;
+        let json =
+            encode("data", &properties, MAX_PAYLOAD_BYTES).map_err(|error| at(OPERATION, error))?;
         let query = &self.queries().login.set_login_properties;
         let limit = i64::try_from(MAX_PAYLOAD_BYTES).unwrap_or(i64::MAX);
         let answer = self
@@ -126,7 +127,8 @@ impl LoginSessionStore for PostgresStore {
             return version(row, 0).map_err(|error| at(OPERATION, error));
         }
         self.fenced(OPERATION, id, fence).await?;
-        let message = format!("the session's data would exceed the limit of {MAX_PAYLOAD_BYTES} bytes");
+        let message =
+            format!("the session's data would exceed the limit of {MAX_PAYLOAD_BYTES} bytes");
         Err(at(OPERATION, Error::invalid("data", message)))
     }
 
@@ -150,7 +152,11 @@ impl LoginSessionStore for PostgresStore {
         for _ in 0..LOOKS {
             let fence_text = fence.map(|token| token.as_str());
             let answer = self
-                .run(OPERATION, query, &[&id, &At(self.now()), &fence_text, &names])
+                .run(
+                    OPERATION,
+                    query,
+                    &[&id, &At(self.now()), &fence_text, &names],
+                )
                 .await?;
             if let Some(row) = answer.rows.first() {
                 return version(row, 0).map_err(|error| at(OPERATION, error));
@@ -317,5 +323,8 @@ fn unknown(operation: &'static str) -> Error {
 
 fn restless(operation: &'static str) -> Error {
     let message = "the session kept changing; try again";
-    at(operation, Error::new(ErrorKind::Conflict, message).retryable())
+    at(
+        operation,
+        Error::new(ErrorKind::Conflict, message).retryable(),
+    )
 }

@@ -52,8 +52,8 @@ impl LtiSessionStore for PostgresStore {
         };
         let decode = || {
             let data = mapping::column::<JsonBytes<'_>>(row, 0)?;
-            let value = LtiSession::from_data(id, data.0)
-                .map_err(|_| mapping::corrupt("sessions", id))?;
+            let value =
+                LtiSession::from_data(id, data.0).map_err(|_| mapping::corrupt("sessions", id))?;
             let expires_at = mapping::timestamp(row, 1)?;
             Ok(Some(Arc::new(Expiring { value, expires_at })))
         };

@@ -16,11 +16,18 @@ impl NonceStore for PostgresStore {
         let expires_at = expiry(now, lifetime).map_err(|error| at("store_nonce", error))?;
         let query = &self.queries().lti.store_nonce;
         let answer = self
-            .run("store_nonce", query, &[&nonce.as_str(), &At(expires_at), &At(now)])
+            .run(
+                "store_nonce",
+                query,
+                &[&nonce.as_str(), &At(expires_at), &At(now)],
+            )
             .await?;
         if answer.changed == 0 {
             let message = "this nonce was stored before";
-            return Err(at("store_nonce", Error::new(ErrorKind::AlreadyExists, message)));
+            return Err(at(
+                "store_nonce",
+                Error::new(ErrorKind::AlreadyExists, message),
+            ));
         }
         Ok(())
     }

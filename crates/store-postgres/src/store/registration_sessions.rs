@@ -24,8 +24,8 @@ impl RegistrationSessionStore for PostgresStore {
             let error = Error::invalid("expires_at", "expires_at is past");
             return Err(at(OPERATION, error));
         }
-        let data = encode("session", session, MAX_PAYLOAD_BYTES)
-            .map_err(|error| at(OPERATION, error))?;
+        let data =
+            encode("session", session, MAX_PAYLOAD_BYTES).map_err(|error| at(OPERATION, error))?;
         let query = &self.queries().lti.set_registration_session;
         let answer = self
             .run(
@@ -43,12 +43,14 @@ impl RegistrationSessionStore for PostgresStore {
 
     async fn get_registration_session(&self, id: &str) -> Result<Option<RegistrationSession>> {
         let query = &self.queries().lti.get_registration_session;
-        self.registration("get_registration_session", query, id).await
+        self.registration("get_registration_session", query, id)
+            .await
     }
 
     async fn take_registration_session(&self, id: &str) -> Result<Option<RegistrationSession>> {
         let query = &self.queries().lti.take_registration_session;
-        self.registration("take_registration_session", query, id).await
+        self.registration("take_registration_session", query, id)
+            .await
     }
 
     async fn delete_registration_session(&self, id: &str) -> Result<bool> {
@@ -57,7 +59,11 @@ impl RegistrationSessionStore for PostgresStore {
         };
         let query = &self.queries().lti.take_registration_session;
         let answer = self
-            .run("delete_registration_session", query, &[&id, &At(self.now())])
+            .run(
+                "delete_registration_session",
+                query,
+                &[&id, &At(self.now())],
+            )
             .await?;
         Ok(answer.changed > 0)
     }
@@ -73,7 +79,9 @@ impl PostgresStore {
         let Some(uuid) = parse_uuid(id) else {
             return Ok(None);
         };
-        let answer = self.run(operation, query, &[&uuid, &At(self.now())]).await?;
+        let answer = self
+            .run(operation, query, &[&uuid, &At(self.now())])
+            .await?;
         let decoded = answer
             .rows
             .first()

@@ -1,5 +1,5 @@
 //! What the tests on a real server share: where it is, and schemas of their own on it.
-#![allow(dead_code, reason = "each test target uses a part")]
+#![allow(dead_code, unreachable_pub, reason = "each test target uses a part")]
 
 use std::sync::Arc;
 
@@ -40,7 +40,9 @@ impl Schema {
             url: url.to_owned(),
             name,
         };
-        schema.execute(&format!("CREATE SCHEMA {}", schema.name)).await;
+        schema
+            .execute(&format!("CREATE SCHEMA {}", schema.name))
+            .await;
         schema
     }
 
