@@ -10,7 +10,10 @@ mod clients;
 mod deployments;
 mod jts_lists;
 mod jts_policies;
+mod jts_renewal;
+mod jts_rotation;
 mod jts_sessions;
+mod jts_validation;
 mod launch_config_saves;
 mod launch_configs;
 mod lti_sessions;
@@ -68,7 +71,10 @@ const ALL: &[&[Case]] = &[
     deployments::CASES,
     jts_lists::CASES,
     jts_policies::CASES,
+    jts_renewal::CASES,
+    jts_rotation::CASES,
     jts_sessions::CASES,
+    jts_validation::CASES,
     launch_config_saves::CASES,
     launch_configs::CASES,
     lti_sessions::CASES,
