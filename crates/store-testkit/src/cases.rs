@@ -16,6 +16,10 @@ mod jts_sessions;
 mod jts_validation;
 mod launch_config_saves;
 mod launch_configs;
+mod lock_fences;
+mod locks;
+mod login_sessions;
+mod login_writes;
 mod lti_sessions;
 mod nonces;
 mod registration_sessions;
@@ -77,6 +81,10 @@ const ALL: &[&[Case]] = &[
     jts_validation::CASES,
     launch_config_saves::CASES,
     launch_configs::CASES,
+    lock_fences::CASES,
+    locks::CASES,
+    login_sessions::CASES,
+    login_writes::CASES,
     lti_sessions::CASES,
     nonces::CASES,
     registration_sessions::CASES,
