@@ -2,6 +2,7 @@
 //!
 //! Nothing here ships to users. It runs on Linux and macOS.
 //!
+//! - `demo` tells the story of a launch on a store and checks it.
 //! - `services` finds, starts and stops the database servers that tests need.
 //! - `test` runs every test against them and counts the conformance cases.
 //! - `tidy` checks the rules of this repository that compilers don't know.
@@ -13,6 +14,7 @@
 )]
 
 mod ci;
+mod demo;
 mod report;
 mod services;
 mod test;
@@ -37,6 +39,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Tell the story of an LTI launch and what follows, on a store of your choice, and check every step.
+    Demo(demo::Args),
     /// Start, list or stop the database servers that tests use.
     Services(services::Args),
     /// Run every test against every backend and count the conformance cases.
@@ -50,6 +54,7 @@ enum Command {
 /// Each command says whether what it checked holds; an error means that it could not find out.
 fn run(command: Command, supervisor: &Supervisor) -> Result<bool> {
     match command {
+        Command::Demo(args) => demo::run(supervisor, &args),
         Command::Services(args) => services::run(supervisor, &args),
         Command::Test(args) => test::run(supervisor, &args),
         Command::Tidy => tidy::run(supervisor.workspace()),
