@@ -203,7 +203,7 @@ impl Connect for Opener {
 /// The driver's error type has no constructor; this is one way to get at a value.
 fn any_driver_error() -> tokio_postgres::Error {
     let parsed = "no_such_option=1".parse::<Config>();
-    parsed.err().expect("the driver refuses unknown options")
+    parsed.expect_err("the driver refuses unknown options")
 }
 
 fn drive<F>(connection: F) -> JoinHandle<()>

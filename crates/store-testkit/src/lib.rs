@@ -5,6 +5,7 @@
 mod backend;
 mod cases;
 mod concurrency;
+mod exercise;
 mod expect;
 pub mod fixtures;
 mod operations;
@@ -15,5 +16,6 @@ mod runner;
 mod world;
 
 pub use backend::{Backend, Lane, Namespace};
+pub use exercise::exercise;
 pub use run::{case_names, check, run};
 pub use runner::{Outcome, Status};
