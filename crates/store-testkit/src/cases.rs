@@ -6,6 +6,7 @@
 // A case says what it expects by unwrapping it.
 #![allow(clippy::unwrap_used)]
 
+mod cleanup;
 mod clients;
 mod deployments;
 mod jts_lists;
@@ -16,13 +17,18 @@ mod jts_sessions;
 mod jts_validation;
 mod launch_config_saves;
 mod launch_configs;
+mod lifecycle;
 mod lock_fences;
+mod lock_races;
 mod locks;
+mod login_lifetimes;
+mod login_properties;
+mod login_saves;
 mod login_sessions;
-mod login_writes;
 mod lti_sessions;
 mod nonces;
 mod registration_sessions;
+mod schema;
 
 use std::pin::Pin;
 
@@ -71,6 +77,7 @@ pub(crate) use cases;
 
 /// The lists of all modules.
 const ALL: &[&[Case]] = &[
+    cleanup::CASES,
     clients::CASES,
     deployments::CASES,
     jts_lists::CASES,
@@ -81,13 +88,18 @@ const ALL: &[&[Case]] = &[
     jts_validation::CASES,
     launch_config_saves::CASES,
     launch_configs::CASES,
+    lifecycle::CASES,
     lock_fences::CASES,
+    lock_races::CASES,
     locks::CASES,
+    login_lifetimes::CASES,
+    login_properties::CASES,
+    login_saves::CASES,
     login_sessions::CASES,
-    login_writes::CASES,
     lti_sessions::CASES,
     nonces::CASES,
     registration_sessions::CASES,
+    schema::CASES,
 ];
 
 /// All cases.

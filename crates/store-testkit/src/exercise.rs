@@ -25,7 +25,12 @@ pub async fn exercise(store: &dyn Store) {
 }
 
 async fn lti(store: &dyn Store, make: &Fixtures) {
-    let client = store.add_client(make.client(1)).await.unwrap().id.to_string();
+    let client = store
+        .add_client(make.client(1))
+        .await
+        .unwrap()
+        .id
+        .to_string();
     store.list_clients().await.unwrap();
     store.get_client(&client).await.unwrap();
     let update = ClientUpdate::default();
@@ -56,7 +61,9 @@ async fn lti(store: &dyn Store, make: &Fixtures) {
     store.delete_lti_session(&id).await.unwrap();
 
     let registration = make.registration(1, Timestamp::MAX);
-    let set = store.set_registration_session(session.id, &registration).await;
+    let set = store
+        .set_registration_session(session.id, &registration)
+        .await;
     set.unwrap();
     store.get_registration_session(&id).await.unwrap();
     store.take_registration_session(&id).await.unwrap();
@@ -93,10 +100,15 @@ async fn login(store: &dyn Store, make: &Fixtures) {
     let session = store.create_login_session(&id, data.clone(), hour).await;
     let session = session.unwrap();
     store.load_login_session(id.as_str()).await.unwrap();
-    store.save_login_session(&session, None, None).await.unwrap();
+    store
+        .save_login_session(&session, None, None)
+        .await
+        .unwrap();
     let set = store.set_login_properties(id.as_str(), data, None).await;
     set.unwrap();
-    let unset = store.unset_login_properties(id.as_str(), &["x"], None).await;
+    let unset = store
+        .unset_login_properties(id.as_str(), &["x"], None)
+        .await;
     unset.unwrap();
     store.extend_login_session(id.as_str(), hour).await.unwrap();
     let outcome = store.lock_login_session(id.as_str(), "r1").await.unwrap();

@@ -10,17 +10,13 @@ use crate::cases::cases;
 use crate::concurrency::{at_once, in_turn};
 use crate::expect::{refused, refused_input, successes, trues};
 use crate::fixtures::object;
-use crate::world::{World, ms, secs};
+use crate::world::{World, secs};
 
 cases!(login_sessions:
     created_as_given, empty_data_is_kept, json_of_any_shape_is_kept, unknown_is_none,
     large_ones_are_kept, over_the_limit_is_refused, u0000_is_refused, created_only_once,
     can_be_created_again_once_expired, can_be_created_again_once_destroyed,
-    found_until_just_before_it_expires, lifetime_out_of_range_is_refused,
-    expiry_is_told_in_whole_milliseconds, loading_does_not_prolong,
-    extend_lets_it_expire_later, extend_lets_it_expire_sooner, extend_keeps_version_and_data,
-    extend_out_of_range_changes_nothing, extend_of_an_expired_one_is_not_found,
-    extend_of_unknown_is_not_found, destroy_tells_whether_a_live_one_existed,
+    destroy_tells_whether_a_live_one_existed,
     destroy_of_an_expired_one_tells_false, destroyed_or_expired_ones_are_never_brought_back,
     destroy_leaves_others, seen_by_other_stores, one_of_concurrent_creations_wins,
     one_of_concurrent_creations_over_an_expired_one_wins, one_of_concurrent_destroys_tells_true,
@@ -206,147 +202,6 @@ async fn can_be_created_again_once_destroyed(w: World) {
                 .await
                 .unwrap()
         );
-    }
-}
-
-async fn found_until_just_before_it_expires(w: World) {
-    let store = w.store().await;
-    let session = create(&w, &store, 1).await;
-    w.advance_to_just_before(session.expires_at);
-    same(load(&store, &session).await, &session);
-    w.advance_to(session.expires_at);
-    assert_eq!(load(&store, &session).await, None);
-}
-
-async fn lifetime_out_of_range_is_refused(w: World) {
-    let store = w.store().await;
-    let id = w.make().login_id(1);
-    for lifetime in [Duration::ZERO, Duration::from_micros(999), Duration::MAX] {
-        let data = w.make().login_data();
-        refused_input(store.create_login_session(&id, data, lifetime).await);
-        assert_eq!(store.load_login_session(id.as_str()).await.unwrap(), None);
-    }
-    store
-        .create_login_session(&id, w.make().login_data(), ms(1))
-        .await
-        .unwrap();
-}
-
-async fn expiry_is_told_in_whole_milliseconds(w: World) {
-    let store = w.store().await;
-    let (id, data) = (w.make().login_id(1), w.make().login_data());
-    let lifetime = ms(1_234) + Duration::from_nanos(999_999);
-    let session = store
-        .create_login_session(&id, data, lifetime)
-        .await
-        .unwrap();
-    assert_eq!(session.expires_at, w.after(ms(1_234)));
-    same(load(&store, &session).await, &session);
-    let lifetime = ms(5_678) + Duration::from_nanos(999_999);
-    let expires_at = store
-        .extend_login_session(id.as_str(), lifetime)
-        .await
-        .unwrap();
-    assert_eq!(expires_at, w.after(ms(5_678)));
-    assert_eq!(load(&store, &session).await.unwrap().expires_at, expires_at);
-}
-
-async fn loading_does_not_prolong(w: World) {
-    let store = w.store().await;
-    let session = create(&w, &store, 1).await;
-    for _ in 0..59 {
-        w.advance(secs(60));
-        same(load(&store, &session).await, &session);
-    }
-    w.advance(secs(60));
-    assert_eq!(load(&store, &session).await, None);
-}
-
-async fn extend_lets_it_expire_later(w: World) {
-    let store = w.store().await;
-    let session = create(&w, &store, 1).await;
-    w.advance_to_just_before(session.expires_at);
-    let expires_at = store
-        .extend_login_session(session.id.as_str(), HOUR)
-        .await
-        .unwrap();
-    assert_eq!(expires_at, w.after(HOUR));
-    w.advance_to_just_before(expires_at);
-    same(
-        load(&store, &session).await,
-        &LoginSession {
-            expires_at,
-            ..session.clone()
-        },
-    );
-    w.advance_to(expires_at);
-    assert_eq!(load(&store, &session).await, None);
-}
-
-async fn extend_lets_it_expire_sooner(w: World) {
-    let store = w.store().await;
-    let session = create(&w, &store, 1).await;
-    let expires_at = store
-        .extend_login_session(session.id.as_str(), secs(5))
-        .await
-        .unwrap();
-    assert_eq!(expires_at, w.after(secs(5)));
-    w.advance_to(expires_at);
-    assert_eq!(load(&store, &session).await, None);
-}
-
-async fn extend_keeps_version_and_data(w: World) {
-    let store = w.store().await;
-    let session = create(&w, &store, 1).await;
-    let other = create(&w, &store, 2).await;
-    let expires_at = store
-        .extend_login_session(session.id.as_str(), 2 * HOUR)
-        .await
-        .unwrap();
-    let extended = LoginSession {
-        expires_at,
-        ..session.clone()
-    };
-    same(load(&store, &session).await, &extended);
-    same(load(&store, &other).await, &other);
-    // A save from before does not conflict, and does not undo the extension.
-    store
-        .save_login_session(&session, None, None)
-        .await
-        .unwrap();
-    assert_eq!(load(&store, &session).await.unwrap().expires_at, expires_at);
-}
-
-async fn extend_out_of_range_changes_nothing(w: World) {
-    let store = w.store().await;
-    let session = create(&w, &store, 1).await;
-    for lifetime in [Duration::ZERO, Duration::from_micros(999), Duration::MAX] {
-        refused_input(
-            store
-                .extend_login_session(session.id.as_str(), lifetime)
-                .await,
-        );
-    }
-    same(load(&store, &session).await, &session);
-}
-
-async fn extend_of_an_expired_one_is_not_found(w: World) {
-    let store = w.store().await;
-    let session = create(&w, &store, 1).await;
-    w.advance_to(session.expires_at);
-    let result = store.extend_login_session(session.id.as_str(), HOUR).await;
-    refused(result, ErrorKind::NotFound);
-    assert_eq!(load(&store, &session).await, None);
-}
-
-async fn extend_of_unknown_is_not_found(w: World) {
-    let store = w.store().await;
-    for id in [w.make().login_id(1).as_str(), "", "\0", &"x".repeat(5_000)] {
-        refused(
-            store.extend_login_session(id, HOUR).await,
-            ErrorKind::NotFound,
-        );
-        assert_eq!(store.load_login_session(id).await.unwrap(), None);
     }
 }
 
