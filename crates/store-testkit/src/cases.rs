@@ -29,6 +29,8 @@ mod lti_sessions;
 mod nonces;
 mod registration_sessions;
 mod schema;
+mod secrets;
+mod text;
 
 use std::pin::Pin;
 
@@ -100,6 +102,8 @@ const ALL: &[&[Case]] = &[
     nonces::CASES,
     registration_sessions::CASES,
     schema::CASES,
+    secrets::CASES,
+    text::CASES,
 ];
 
 /// All cases.
