@@ -320,8 +320,8 @@ pub trait JtsSessionStore: Send + Sync {
     /// Those of the connection only.
     async fn validate_state_proof(&self, proof: &str) -> Result<StateProofStatus>;
 
-    /// Replaces the current proof, if it is `seen`, by a new one and returns the session as stored.
-    /// Of several rotations from the same proof exactly one succeeds.
+    /// Replaces the current proof, if it is `seen`, by a new one, marks the session as active now, and
+    /// returns it as stored. Of several rotations from the same proof exactly one succeeds.
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) if no live session has this anchor id,

@@ -242,7 +242,7 @@ pub trait LtiSessionStore: Send + Sync {
     ///
     /// # Errors
     /// [`AlreadyExists`](crate::ErrorKind::AlreadyExists) if a live one has this id,
-    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if its JSON is longer than
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if its JSON, less the id, is longer than
     /// [`MAX_PAYLOAD_BYTES`](crate::MAX_PAYLOAD_BYTES), or for a lifetime out of range.
     async fn add_lti_session(
         &self,

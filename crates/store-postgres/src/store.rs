@@ -73,7 +73,10 @@ impl PostgresStore {
         Ok(store)
     }
 
-    /// Opens a store without asking the server yet. Call it within a Tokio runtime.
+    /// Opens a store without asking the server yet.
+    ///
+    /// # Panics
+    /// Outside of a Tokio runtime.
     ///
     /// # Errors
     /// [`InvalidInput`](store_core::ErrorKind::InvalidInput) for a configuration that can't work.

@@ -113,11 +113,18 @@ impl LtiSession {
     /// [`InvalidInput`](crate::ErrorKind::InvalidInput) if it is not the payload of an LTI 1.3 launch.
     pub fn from_launch_payload(payload: &str) -> Result<Self> {
         let claims: Claims = serde_json::from_str(payload).map_err(|error| {
-            let (line, column) = (error.line(), error.column());
-            Error::invalid(
-                "launch payload",
-                format!("not an LTI 1.3 launch payload: a claim is missing or of the wrong type at line {line}, column {column}"),
-            )
+            // Other reasons quote values.
+            let reason = error.to_string();
+            let reason = if reason.starts_with("missing field") {
+                reason
+            } else {
+                let (line, column) = (error.line(), error.column());
+                format!(
+                    "it is no JSON, or a claim is of the wrong type, at line {line} column {column}"
+                )
+            };
+            let message = format!("not the payload of an LTI 1.3 launch: {reason}");
+            Error::invalid("launch payload", message)
         })?;
         let has_role = |name: &str| claims.roles.iter().any(|role| role.contains(name));
         let roles = ROLES.iter().filter(|(name, _)| has_role(name));
