@@ -6,6 +6,9 @@
 // A case says what it expects by unwrapping it.
 #![allow(clippy::unwrap_used)]
 
+mod cancellation;
+mod cancelled_jts;
+mod cancelled_logins;
 mod cleanup;
 mod clients;
 mod deployments;
@@ -79,6 +82,9 @@ pub(crate) use cases;
 
 /// The lists of all modules.
 const ALL: &[&[Case]] = &[
+    cancellation::CASES,
+    cancelled_jts::CASES,
+    cancelled_logins::CASES,
     cleanup::CASES,
     clients::CASES,
     deployments::CASES,
