@@ -29,6 +29,7 @@ mod login_properties;
 mod login_saves;
 mod login_sessions;
 mod lti_sessions;
+mod model;
 mod nonces;
 mod registration_sessions;
 mod schema;
@@ -105,6 +106,7 @@ const ALL: &[&[Case]] = &[
     login_saves::CASES,
     login_sessions::CASES,
     lti_sessions::CASES,
+    model::CASES,
     nonces::CASES,
     registration_sessions::CASES,
     schema::CASES,
