@@ -140,11 +140,12 @@ impl JtsSessionStore for PostgresStore {
                     return Ok(Renewal::Converged(session));
                 }
                 Some((ProofStanding::Retired | ProofStanding::FromTheFuture(_), session)) => {
-                    // A retired proof never becomes valid again, so nothing else needs to hold.
-                    let JtsSession { aid, prn, .. } = *session;
-                    self.delete_jts_session(aid.as_str())
-                        .await
-                        .map_err(|error| at(OPERATION, error))?;
+                    // A retired proof never becomes valid again, so nothing else needs to hold. Of
+                    // several replays at once one revokes; the others look again and find nothing.
+                    let revoked = self.delete_jts_session(aid.as_str()).await;
+                    if !revoked.map_err(|error| at(OPERATION, error))? {
+                        continue;
+                    }
                     return Ok(Renewal::Compromised { aid, prn });
                 }
             }
