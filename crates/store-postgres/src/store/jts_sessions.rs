@@ -140,6 +140,7 @@ impl JtsSessionStore for PostgresStore {
                     return Ok(Renewal::Converged(session));
                 }
                 Some((ProofStanding::Retired | ProofStanding::FromTheFuture(_), session)) => {
+                    let JtsSession { aid, prn, .. } = *session;
                     // A retired proof never becomes valid again, so nothing else needs to hold. Of
                     // several replays at once one revokes; the others look again and find nothing.
                     let revoked = self.delete_jts_session(aid.as_str()).await;
