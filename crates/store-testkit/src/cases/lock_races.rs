@@ -68,7 +68,7 @@ async fn holders_never_overlap(w: World) {
             for _ in 0..3 {
                 let id = session.id.as_str();
                 let outcome = store
-                    .lock_login_session_within(id, "refresh-0", secs(50))
+                    .lock_login_session_within(id, "refresh-0", secs(20))
                     .await;
                 let LockOutcome::Acquired { token, .. } = outcome.unwrap() else {
                     panic!("superseded though nobody wrote")
@@ -99,7 +99,7 @@ async fn five_workers_refresh_once(w: World) {
         async move {
             let id = id.as_str();
             match store
-                .lock_login_session_within(id, "refresh-0", secs(30))
+                .lock_login_session_within(id, "refresh-0", secs(10))
                 .await
                 .unwrap()
             {
@@ -135,7 +135,7 @@ async fn wait_beside(
     let stores = w.stores(2).await;
     let session = create(&w, &stores[0], 1).await;
     let (token, _, _) = acquire(&stores[0], &session).await;
-    let waiting = stores[1].lock_login_session_within(session.id.as_str(), "refresh-0", secs(30));
+    let waiting = stores[1].lock_login_session_within(session.id.as_str(), "refresh-0", secs(10));
     let calling = async {
         tokio::time::sleep(ms(60)).await;
         call(&stores[0], &session, &token).await;
