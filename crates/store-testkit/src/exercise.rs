@@ -1,5 +1,8 @@
 //! Every operation once, for tests that look at what a backend does rather than at what it answers.
 
+// Whoever runs it wants to know at once which operation fails.
+#![allow(clippy::unwrap_used)]
+
 use std::time::Duration;
 
 use store_core::{

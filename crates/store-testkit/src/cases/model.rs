@@ -31,7 +31,7 @@ cases!(model:
 
 /// How many sequences are tried, and of how many steps.
 const SEQUENCES: u32 = 64;
-const STEPS: std::ops::Range<usize> = 10..60;
+const STEPS: std::ops::Range<usize> = 20..80;
 /// When to stop trying more sequences, and shrinking one that failed.
 const TRYING: Duration = secs(5);
 const SHRINKING: Duration = secs(20);

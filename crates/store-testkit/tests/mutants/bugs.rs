@@ -290,3 +290,30 @@ pub(crate) const MUTANTS: &[(Bug, &str, &[&str])] = {
         (CloseDoesNothing, "close does nothing", &["lifecycle"]),
     ]
 };
+
+/// Bugs that random sequences must find as well.
+pub(crate) const FOUND_BY_THE_MODEL: [Bug; 20] = {
+    use Bug::*;
+    [
+        SaveUpserts,
+        SaveWithoutVersion,
+        SaveUndoesExtension,
+        CreateOverwrites,
+        SetReplacesAll,
+        ExtendRevives,
+        UnlockFreesAnyones,
+        FenceIsIgnored,
+        LockNeverExpires,
+        SupersededIgnored,
+        RotateWithoutSwap,
+        RenewRotatesTwice,
+        OlderProofIsUnknown,
+        ReplayRevokesNothing,
+        MaxDeletesAll,
+        MaxCountsExpired,
+        NonceStoredAgain,
+        ExpiredIsFound,
+        NoFallback,
+        LaunchConfigIsCopied,
+    ]
+};

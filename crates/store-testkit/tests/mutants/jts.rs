@@ -134,21 +134,21 @@ impl JtsSessionStore for Mutant {
     }
 
     async fn rotate_state_proof(&self, aid: &str, seen: &str) -> Result<JtsSession> {
-        if self.has(Bug::RotateWithoutSwap) {
-            if let Some(session) = self.inner.get_jts_session(aid).await? {
-                let current = session.current_state_proof.as_str();
-                return self.inner.rotate_state_proof(aid, current).await;
-            }
+        if self.has(Bug::RotateWithoutSwap)
+            && let Some(session) = self.inner.get_jts_session(aid).await?
+        {
+            let current = session.current_state_proof.as_str();
+            return self.inner.rotate_state_proof(aid, current).await;
         }
         self.inner.rotate_state_proof(aid, seen).await
     }
 
     async fn renew_state_proof(&self, proof: &str) -> Result<Renewal> {
         match self.bug {
-            Bug::OlderProofIsUnknown => {
-                if self.validate_state_proof(proof).await? == StateProofStatus::Unknown {
-                    return Ok(Renewal::Unknown);
-                }
+            Bug::OlderProofIsUnknown
+                if self.validate_state_proof(proof).await? == StateProofStatus::Unknown =>
+            {
+                return Ok(Renewal::Unknown);
             }
             Bug::ReplayRevokesNothing => {
                 let status = self.inner.validate_state_proof(proof).await?;

@@ -122,14 +122,15 @@ impl LoginSessionStore for Mutant {
 
     async fn extend_login_session(&self, id: &str, lifetime: Duration) -> Result<Timestamp> {
         let result = self.inner.extend_login_session(id, lifetime).await;
-        if self.has(Bug::ExtendRevives) && result.is_err() {
-            if let Some(expired) = self.with_expired().load_login_session(id).await? {
-                let revived = self
-                    .inner
-                    .create_login_session(&expired.id, expired.data, lifetime)
-                    .await?;
-                return Ok(revived.expires_at);
-            }
+        if self.has(Bug::ExtendRevives)
+            && result.is_err()
+            && let Some(expired) = self.with_expired().load_login_session(id).await?
+        {
+            let revived = self
+                .inner
+                .create_login_session(&expired.id, expired.data, lifetime)
+                .await?;
+            return Ok(revived.expires_at);
         }
         result
     }

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use libtest_mimic::{Arguments, Failed, Trial};
 use store_testkit::{Outcome, Status, case_names, check};
 
-use crate::bugs::{Bug, MUTANTS};
+use crate::bugs::{Bug, FOUND_BY_THE_MODEL, MUTANTS};
 use crate::mutant::Mutated;
 
 /// The cases that caught each mutant.
@@ -60,6 +60,16 @@ fn caught(number: usize, caught: &Caught) -> Result<(), Failed> {
     Ok(())
 }
 
+/// Random sequences find the bug too, and tell a short way to it.
+fn found_by_the_model(bug: Bug) -> Result<(), Failed> {
+    let outcomes = check(Box::new(Mutated(bug)), |case| case.starts_with("model::"));
+    match failures(outcomes).first() {
+        None => Err(format!("{bug:?} passes all random sequences").into()),
+        Some((_, reason)) if reason.contains("minimal failing input") => Ok(()),
+        Some((case, reason)) => Err(format!("{case} did not shrink: {reason}").into()),
+    }
+}
+
 fn main() {
     let arguments = Arguments::from_args();
     let found = Caught::default();
@@ -69,6 +79,10 @@ fn main() {
         trials.push(Trial::test(format!("{bug:?}"), move || {
             caught(number, &found)
         }));
+    }
+    for bug in FOUND_BY_THE_MODEL {
+        let find = move || found_by_the_model(bug);
+        trials.push(Trial::test(format!("model finds {bug:?}"), find));
     }
     let conclusion = libtest_mimic::run(&arguments, trials);
     let found = found.lock().unwrap_or_else(PoisonError::into_inner);

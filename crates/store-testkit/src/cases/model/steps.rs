@@ -237,13 +237,13 @@ fn lti(made: &Made, choices: &mut Choices) {
         (3, n.clone().prop_map(Step::AddClient).boxed()),
         (1, Just(Step::ListClients).boxed()),
         (
-            4,
+            7,
             (n.clone(), 0..4_u64)
                 .prop_map(|(n, deployment)| Step::GetLaunchConfig { n, deployment })
                 .boxed(),
         ),
         (
-            2,
+            5,
             (n.clone(), 0..4_u64, n.clone())
                 .prop_map(|(n, deployment, endpoints)| Step::SaveLaunchConfig {
                     n,
@@ -388,7 +388,7 @@ fn login(made: &Made, choices: &mut Choices) {
                 .boxed(),
         ),
         (
-            1,
+            4,
             (n.clone(), lifetime())
                 .prop_map(|(n, lifetime)| Step::Extend { n, lifetime })
                 .boxed(),
@@ -403,7 +403,7 @@ fn login(made: &Made, choices: &mut Choices) {
     ]);
     if made.logins {
         choices.push((
-            3,
+            5,
             (n.clone(), prop::option::of(lifetime()), fence())
                 .prop_map(|(n, lifetime, fence)| Step::SaveLoaded { n, lifetime, fence })
                 .boxed(),
