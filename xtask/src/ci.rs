@@ -38,6 +38,7 @@ pub(crate) fn run(supervisor: &Supervisor, args: &Args) -> Result<bool> {
                 "clippy",
                 "--workspace",
                 "--all-targets",
+                "--all-features",
                 "--",
                 "-D",
                 "warnings",
