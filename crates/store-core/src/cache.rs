@@ -269,3 +269,107 @@ where
     }
     Ok(Some(value))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use futures_util::future::join_all;
+    use tokio::sync::Notify;
+
+    use super::*;
+    use crate::error::{Error, ErrorKind};
+
+    type Numbers = Cache<u8, Entry<u64>>;
+
+    fn entry(value: u64) -> Entry<u64> {
+        Entry::new(
+            Arc::new(value),
+            Timestamp::MIN,
+            Duration::MAX,
+            Timestamp::MAX,
+        )
+    }
+
+    #[tokio::test]
+    async fn misses_at_once_load_once() {
+        let (cache, loads) = (Numbers::new(10), AtomicUsize::new(0));
+        let read = async || {
+            let load = async || {
+                loads.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                Ok(Some(entry(7)))
+            };
+            read_through(&cache, &1, load).await.unwrap()
+        };
+        let values = join_all((0..50).map(|_| read())).await;
+        assert!(values.iter().all(|value| value.as_deref() == Some(&7)));
+        assert_eq!(loads.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn when_the_first_fails_the_others_load_side_by_side() {
+        let (cache, loads) = (Numbers::new(10), AtomicUsize::new(0));
+        let read = async || {
+            let load = async || {
+                loads.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                Err(Error::new(ErrorKind::Unavailable, "down"))
+            };
+            read_through(&cache, &1, load).await
+        };
+        let started = std::time::Instant::now();
+        let results = join_all((0..20).map(|_| read())).await;
+        assert!(results.iter().all(Result::is_err));
+        assert_eq!(
+            loads.load(Ordering::SeqCst),
+            20,
+            "each has an error of its own"
+        );
+        assert!(
+            started.elapsed() < Duration::from_millis(500),
+            "not one after the other"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_is_forgotten_while_it_is_read_is_not_remembered() {
+        let (cache, reading, forgotten) = (Numbers::new(10), Notify::new(), Notify::new());
+        let load = async || {
+            reading.notify_one();
+            forgotten.notified().await;
+            Ok(Some(entry(7)))
+        };
+        let forget = async {
+            reading.notified().await;
+            cache.remove(&1);
+            forgotten.notify_one();
+        };
+        let (value, ()) = tokio::join!(read_through(&cache, &1, load), forget);
+        assert_eq!(value.unwrap().as_deref(), Some(&7));
+        assert!(cache.get(&1).is_none());
+    }
+
+    #[tokio::test]
+    async fn what_is_not_found_is_not_remembered() {
+        let cache = Numbers::new(10);
+        let none = read_through(&cache, &1, async || Ok(None)).await;
+        assert_eq!(none.unwrap(), None);
+        let some = read_through(&cache, &1, async || Ok(Some(entry(7)))).await;
+        assert_eq!(some.unwrap().as_deref(), Some(&7));
+    }
+
+    #[test]
+    fn an_entry_is_fresh_until_its_age_or_expiry_and_not_before_it_was_read() {
+        let at = Timestamp::from_unix_millis;
+        let aged = Entry::new(
+            Arc::new(1),
+            at(100),
+            Duration::from_millis(50),
+            Timestamp::MAX,
+        );
+        let expiring = Entry::new(Arc::new(1), at(100), Duration::from_secs(9), at(120));
+        assert!(aged.is_fresh(at(149)) && !aged.is_fresh(at(150)) && !aged.is_fresh(at(99)));
+        assert!(expiring.is_fresh(at(119)) && !expiring.is_fresh(at(120)));
+    }
+}
