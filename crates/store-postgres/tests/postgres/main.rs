@@ -1,5 +1,7 @@
 //! What only PostgreSQL does: connecting, pooling, bootstrapping, adoption, and plans.
 
+#![allow(clippy::unwrap_used)]
+
 use std::future::Future;
 use std::pin::Pin;
 
