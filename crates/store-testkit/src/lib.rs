@@ -13,6 +13,7 @@ mod panics;
 mod report;
 mod run;
 mod runner;
+mod tracing_capture;
 mod world;
 
 pub use backend::{Backend, Lane, Namespace};

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use store_core::{Aid, CreatedJtsSession, ErrorKind, NewJtsSession, Renewal, SessionPolicy, Store};
+use store_core::{
+    Aid, CleanupKind, CreatedJtsSession, ErrorKind, NewJtsSession, Renewal, SessionPolicy, Store,
+};
 
 use super::jts_sessions::{create, get, same};
 use crate::cases::cases;
@@ -324,14 +326,14 @@ async fn creations_beside_other_writes_all_succeed(w: World) {
     let stores = w.stores(4).await;
     for _ in 0..4 {
         let session = create(&w, &stores[0], 1).await;
-        let calls = in_turn(&stores, 16).enumerate().map(|(n, store)| {
+        let calls = in_turn(&stores, 20).enumerate().map(|(n, store)| {
             let (new, session) = (w.make().jts_session(1), session.clone());
             async move {
                 let (aid, prn) = (session.aid.as_str(), session.prn.as_str());
                 let proof = session.current_state_proof.as_str();
                 let allowed =
                     |kind: ErrorKind| matches!(kind, ErrorKind::NotFound | ErrorKind::Conflict);
-                match n % 8 {
+                match n % 10 {
                     0 => drop(store.renew_state_proof(proof).await.unwrap()),
                     1 => drop(store.touch_jts_session(aid).await.unwrap()),
                     2 => drop(store.delete_oldest_jts_session(prn).await.unwrap()),
@@ -341,6 +343,13 @@ async fn creations_beside_other_writes_all_succeed(w: World) {
                         }
                     }
                     4 => drop(store.list_jts_sessions(prn).await.unwrap()),
+                    5 => {
+                        store.delete_jts_sessions(prn).await.unwrap();
+                    }
+                    6 => {
+                        let kind = CleanupKind::JtsSessions;
+                        store.delete_expired(kind, 100).await.unwrap();
+                    }
                     _ => drop(store.create_jts_session(new, max(2)).await.unwrap()),
                 }
             }

@@ -1,9 +1,11 @@
 //! Renewal: validating and rotating in one step, so that tabs converge and thieves are found out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use store_core::{
-    ErrorKind, JtsErrorCode, JtsSession, Renewal, StateProof, StateProofStatus, Store, SystemClock,
+    Clock, ErrorKind, JtsErrorCode, JtsSession, MAX_CLOCK_SKEW, NewJtsSession, Renewal,
+    SessionPolicy, StateProof, StateProofStatus, Store, SystemClock, Timestamp,
 };
 
 use super::jts_rotation::rotate;
@@ -11,6 +13,7 @@ use super::jts_sessions::{create, get, same};
 use crate::cases::cases;
 use crate::concurrency::{at_once, in_turn};
 use crate::expect::refused;
+use crate::fixtures::text;
 use crate::world::{World, ms, secs};
 
 cases!(jts_renewal:
@@ -23,6 +26,7 @@ cases!(jts_renewal:
     parallel_renewals_converge, parallel_renewals_converge_on_the_systems_clock,
     parallel_replays_revoke_once, renewals_beside_rotations_agree, beside_a_delete_never_resurrects,
     thief_and_victim_never_both_keep_the_session,
+    clocks_that_differ_a_little_converge, clocks_that_differ_too_much_do_not,
 );
 
 async fn renew(store: &Arc<dyn Store>, proof: &StateProof) -> Renewal {
@@ -405,4 +409,43 @@ async fn thief_and_victim_never_both_keep_the_session(w: World) {
     unknown(renew(&store, &stolen.current_state_proof).await);
     let own = create(&w, &store, 1).await;
     rotate(&store, &own).await;
+}
+
+/// The system's clock of a server that is so far ahead of the others.
+#[derive(Debug)]
+struct Ahead(Duration);
+
+impl Clock for Ahead {
+    fn now(&self) -> Timestamp {
+        let now = SystemClock.now();
+        now.checked_add(self.0)
+            .expect("now is before the year 9999")
+    }
+}
+
+/// Renews on a server whose clock is ahead, and then with the same proof on one that is not.
+async fn renew_behind(w: World, ahead: Duration) -> (JtsSession, Renewal) {
+    let here = w
+        .clone()
+        .with(|settings| settings.clock = Arc::new(SystemClock));
+    let there = w.with(|settings| settings.clock = Arc::new(Ahead(ahead)));
+    let (here, there) = (here.store().await, there.store().await);
+    let new = NewJtsSession::of(text("somebody"));
+    let session = here
+        .create_jts_session(new, SessionPolicy::AllowAll)
+        .await
+        .unwrap()
+        .session;
+    let renewed = rotated(renew(&there, &session.current_state_proof).await);
+    (renewed, renew(&here, &session.current_state_proof).await)
+}
+
+async fn clocks_that_differ_a_little_converge(w: World) {
+    let (renewed, renewal) = renew_behind(w, MAX_CLOCK_SKEW / 2).await;
+    converged(renewal, &renewed);
+}
+
+async fn clocks_that_differ_too_much_do_not(w: World) {
+    let (renewed, renewal) = renew_behind(w, secs(60)).await;
+    compromised(renewal, &renewed);
 }

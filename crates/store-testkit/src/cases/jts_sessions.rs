@@ -139,6 +139,7 @@ async fn metadata_of_any_shape_is_kept(w: World) {
     let padding = "x".repeat(MAX_METADATA_BYTES - 2);
     let shapes = [
         json!({}),
+        json!(null),
         json!([]),
         json!("text"),
         json!(7),

@@ -14,7 +14,7 @@ cases!(jts_validation:
     grace_ends_after_ten_seconds, grace_follows_the_settings, no_grace_when_it_is_zero,
     older_than_previous_is_compromised, every_retired_one_stays_compromised,
     compromised_names_the_session, a_clock_that_steps_back_never_widens_grace,
-    grace_counts_from_the_last_rotation, validating_changes_nothing, expired_is_unknown,
+    grace_counts_from_the_last_rotation, validating_changes_nothing, expired_is_unknown, error_codes_are_those_of_jts,
     deleted_is_unknown, seen_by_other_stores,
 );
 
@@ -66,6 +66,17 @@ async fn rotated(w: &World, store: &Arc<dyn Store>, times: usize) -> (JtsSession
         session = rotate(store, &session).await;
     }
     (session, former)
+}
+
+async fn error_codes_are_those_of_jts(_: World) {
+    let codes = [
+        (JtsErrorCode::StateProofInvalid, "JTS-401-03"),
+        (JtsErrorCode::SessionTerminated, "JTS-401-04"),
+        (JtsErrorCode::SessionCompromised, "JTS-401-05"),
+    ];
+    for (code, spelt) in codes {
+        assert_eq!((code.as_str(), code.to_string().as_str()), (spelt, spelt));
+    }
 }
 
 async fn current_is_valid(w: World) {

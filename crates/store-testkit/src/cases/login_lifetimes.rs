@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use store_core::{ErrorKind, LoginSession};
+use store_core::{ErrorKind, LoginSession, Timestamp};
 
 use super::login_sessions::{HOUR, create, load, same};
 use crate::cases::cases;
@@ -14,6 +14,7 @@ cases!(login_lifetimes:
     lifetime_out_of_range_is_refused,
     expiry_is_told_in_whole_milliseconds,
     loading_does_not_prolong,
+    can_last_until_the_end_of_the_year_9999,
     extend_lets_it_expire_later,
     extend_lets_it_expire_sooner,
     extend_keeps_version_and_data,
@@ -62,6 +63,21 @@ async fn expiry_is_told_in_whole_milliseconds(w: World) {
         .unwrap();
     assert_eq!(expires_at, w.after(ms(5_678)));
     assert_eq!(load(&store, &session).await.unwrap().expires_at, expires_at);
+}
+
+async fn can_last_until_the_end_of_the_year_9999(w: World) {
+    let store = w.store().await;
+    let longest = Timestamp::MAX.since(w.now()).unwrap();
+    let (id, data) = (w.make().login_id(1), w.make().login_data());
+    let session = store
+        .create_login_session(&id, data, longest)
+        .await
+        .unwrap();
+    assert_eq!(session.expires_at, Timestamp::MAX);
+    same(load(&store, &session).await, &session);
+    w.advance(secs(3600));
+    refused_input(store.extend_login_session(id.as_str(), longest).await);
+    same(load(&store, &session).await, &session);
 }
 
 async fn loading_does_not_prolong(w: World) {

@@ -12,7 +12,7 @@ use crate::world::{World, secs};
 
 cases!(login_properties:
     set_adds_and_replaces_and_leaves_others, set_replaces_values_whole, set_of_nothing_is_a_change,
-    set_of_unknown_is_not_found, set_beyond_the_limit_changes_nothing, set_of_u0000_changes_nothing,
+    set_of_unknown_is_not_found, set_beyond_the_limit_changes_nothing, the_limit_counts_compact_json, set_of_u0000_changes_nothing,
     set_never_conflicts, unset_removes_and_leaves_others, unset_of_missing_names_succeeds,
     unset_then_set_brings_back_only_what_is_set, unset_of_unknown_is_not_found,
     unset_makes_room_for_more, names_compare_as_bytes, set_and_unset_keep_the_expiry,
@@ -98,6 +98,33 @@ async fn set_beyond_the_limit_changes_nothing(w: World) {
     let too_much = sized(MAX_PAYLOAD_BYTES + 1);
     refused_input(store.set_login_properties(&id, too_much, None).await);
     same(load(&store, &session).await, &session);
+}
+
+async fn the_limit_counts_compact_json(w: World) {
+    let store = w.store().await;
+    // What servers may spell longer or shorter than compact JSON does.
+    let data = object(json!({
+        "list": [1, 2.5, 1e300, true, null, {"a": {}}], "text": "\n\u{1} \" \\ é 🔑 \u{2028} /",
+    }));
+    let plain = serde_json::to_string(&data).unwrap().len();
+    let session = store
+        .create_login_session(&w.make().login_id(1), data, HOUR)
+        .await
+        .unwrap();
+    let room = MAX_PAYLOAD_BYTES - plain - r#","more":"""#.len();
+    let id = session.id.as_str();
+    let over = object(json!({"more": "x".repeat(room + 1)}));
+    refused_input(store.set_login_properties(id, over, None).await);
+    same(load(&store, &session).await, &session);
+    let full = object(json!({"more": "x".repeat(room)}));
+    store.set_login_properties(id, full, None).await.unwrap();
+    let stored = load(&store, &session).await.unwrap();
+    assert_eq!(
+        serde_json::to_string(&stored.data).unwrap().len(),
+        MAX_PAYLOAD_BYTES
+    );
+    let over = object(json!({"a": 1}));
+    refused_input(store.set_login_properties(id, over, None).await);
 }
 
 async fn set_of_u0000_changes_nothing(w: World) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, json};
-use store_core::{ErrorKind, Json, LtiSession, LtiSessionData, MAX_PAYLOAD_BYTES};
+use store_core::{ErrorKind, Json, LtiSession, LtiSessionData, MAX_PAYLOAD_BYTES, Timestamp};
 use uuid::Uuid;
 
 use crate::cases::cases;
@@ -16,7 +16,8 @@ cases!(lti_sessions:
     kept_with_every_field, kept_with_the_fewest_fields, unknown_is_none, numbers_keep_their_value,
     unicode_is_kept, large_ones_are_kept, at_the_limit_is_kept, over_the_limit_is_refused,
     u0000_is_refused, found_until_just_before_it_expires, lifetime_defaults_to_the_settings, lifetime_follows_the_settings,
-    lifetime_out_of_range_is_refused, expiry_is_told_in_whole_milliseconds, reading_does_not_prolong,
+    lifetime_out_of_range_is_refused,
+    can_live_until_the_end_of_the_year_9999, expiry_is_told_in_whole_milliseconds, reading_does_not_prolong,
     added_only_once, can_be_added_again_once_expired, can_be_added_again_once_deleted,
     delete_tells_whether_a_live_one_existed, delete_of_an_expired_one_tells_false,
     delete_leaves_others, seen_by_other_stores, one_of_concurrent_adds_wins,
@@ -258,6 +259,34 @@ async fn lifetime_out_of_range_is_refused(w: World) {
             .await
             .unwrap(),
         &session,
+    );
+}
+
+async fn can_live_until_the_end_of_the_year_9999(w: World) {
+    let store = w.store().await;
+    let session = w.make().lti_session(1);
+    let longest = Timestamp::MAX.since(w.now()).unwrap();
+    refused_input(store.add_lti_session(&session, Some(longest + ms(1))).await);
+    let expires_at = store
+        .add_lti_session(&session, Some(longest))
+        .await
+        .unwrap();
+    assert_eq!(expires_at, Timestamp::MAX);
+    let found = store
+        .get_lti_session(&session.id.to_string())
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(found.expires_at, expires_at);
+    store
+        .store_nonce(&w.make().nonce(1), Some(longest))
+        .await
+        .unwrap();
+    assert!(
+        store
+            .consume_nonce(w.make().nonce(1).as_str())
+            .await
+            .unwrap()
     );
 }
 

@@ -6,15 +6,17 @@ use std::time::Duration;
 
 use serde_json::json;
 use store_core::{ErrorKind, LockToken, LoginSession, Result, SessionPolicy, StateProof};
+use tracing::instrument::WithSubscriber;
 
 use super::locks::acquire;
 use super::{jts_sessions, login_sessions};
 use crate::cases::cases;
 use crate::fixtures::{object, text};
+use crate::tracing_capture::Capture;
 use crate::world::{World, secs};
 
 cases!(secrets:
-    errors_hold_none, debug_of_what_is_returned_holds_none,
+    errors_hold_none, spans_and_events_hold_none, debug_of_what_is_returned_holds_none,
 );
 
 /// Part of every secret value in these cases.
@@ -42,6 +44,11 @@ fn without(shown: &str, secrets: &[&str]) {
 }
 
 async fn errors_hold_none(w: World) {
+    provoke_errors(&w).await;
+}
+
+/// Makes every kind of call fail that secrets are given to, and checks what the errors show.
+async fn provoke_errors(w: &World) {
     let store = w.store().await;
     let nonce = text(format!("nonce-{SECRET}"));
     store.store_nonce(&nonce, None).await.unwrap();
@@ -74,7 +81,7 @@ async fn errors_hold_none(w: World) {
             .await,
     );
 
-    let jts = jts_sessions::create(&w, &store, 1).await;
+    let jts = jts_sessions::create(w, &store, 1).await;
     let wrong: StateProof = text(format!("sp_{SECRET}"));
     all += &shown(
         store
@@ -123,11 +130,31 @@ async fn errors_hold_none(w: World) {
 }
 
 async fn debug_of_what_is_returned_holds_none(w: World) {
+    show_results(&w).await;
+}
+
+async fn spans_and_events_hold_none(w: World) {
+    // The tables first: their definitions hold no secrets, but much text.
+    w.bootstrap().await;
+    let capture = Capture::default();
+    let calls = async {
+        provoke_errors(&w).await;
+        show_results(&w).await
+    };
+    let mut secrets = calls.with_subscriber(capture.clone()).await;
+    secrets.push(SECRET.to_owned());
+    let secrets: Vec<_> = secrets.iter().map(String::as_str).collect();
+    without(&capture.text(), &secrets);
+}
+
+/// Makes every kind of call that returns secrets, checks what `Debug` shows of the results, and returns
+/// the secrets.
+async fn show_results(w: &World) -> Vec<String> {
     let store = w.store().await;
     let mut all = String::new();
     let mut show = |shown: &dyn Debug| write!(all, "{shown:?} {shown:#?} ").unwrap();
 
-    let session = w.make().lti_session(1);
+    let session = w.make().lti_session(2);
     store.add_lti_session(&session, None).await.unwrap();
     show(&store.get_lti_session(&session.id.to_string()).await);
     let registration = w.make().registration(1, w.after(secs(60)));
@@ -160,7 +187,7 @@ async fn debug_of_what_is_returned_holds_none(w: World) {
     show(&renewed);
     show(&store.renew_state_proof(first).await);
 
-    let login = login_sessions::create(&w, &store, 1).await;
+    let login = login_sessions::create(w, &store, 1).await;
     show(&login);
     show(&store.load_login_session(login.id.as_str()).await);
     let (lock, _, _) = acquire(&store, &login).await;
@@ -195,4 +222,5 @@ async fn debug_of_what_is_returned_holds_none(w: World) {
         login.id.as_str(),
     ];
     without(&all, &secrets);
+    secrets.map(str::to_owned).to_vec()
 }

@@ -36,6 +36,7 @@ pub(crate) enum Bug {
     NonceStoredAgain,
     NonceTrimmed,
     ErrorTellsNonce,
+    EventTellsNonce,
     RegistrationTakenTwice,
     ExpiredIsFound,
     AddOverwrites,
@@ -211,6 +212,7 @@ pub(crate) const MUTANTS: &[(Bug, &str, &[&str])] = {
             &["text"],
         ),
         (ErrorTellsNonce, "an error tells the nonce", &["secrets"]),
+        (EventTellsNonce, "an event tells the nonce", &["secrets"]),
         (
             RegistrationTakenTwice,
             "take reads, and deletes a moment later",

@@ -206,6 +206,9 @@ impl LtiSessionStore for Mutant {
 impl NonceStore for Mutant {
     async fn store_nonce(&self, nonce: &Nonce, lifetime: Option<Duration>) -> Result<()> {
         let name = nonce.as_str().to_owned();
+        if self.has(Bug::EventTellsNonce) {
+            tracing::debug!(parameters = ?[&name], "executing statement");
+        }
         let result = self.inner.store_nonce(nonce, lifetime).await;
         let error = match result {
             Ok(()) => {
