@@ -1,0 +1,120 @@
+//! Every statement that operations run, in one place.
+//!
+//! `{clients}` and the like stand for the tables' names, which are filled in once when a store is made.
+//! A question mark is always a parameter.
+
+use crate::names::TableNames;
+
+mod jts;
+mod login;
+mod lti;
+
+/// Whether a statement changes anything, and so whether it may be sent again unseen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    Write,
+}
+
+/// A statement.
+#[derive(Debug)]
+pub(crate) struct Query {
+    pub(crate) sql: String,
+    pub(crate) access: Access,
+    /// What telemetry calls it, such as `SELECT sessions`.
+    pub(crate) summary: &'static str,
+}
+
+/// Makes statements by filling in the tables' names.
+pub(crate) struct Fill<'a>(&'a TableNames);
+
+impl Fill<'_> {
+    fn read(&self, summary: &'static str, sql: &str) -> Query {
+        self.query(Access::Read, summary, sql)
+    }
+
+    fn write(&self, summary: &'static str, sql: &str) -> Query {
+        self.query(Access::Write, summary, sql)
+    }
+
+    fn query(&self, access: Access, summary: &'static str, sql: &str) -> Query {
+        Query {
+            sql: self.0.fill(sql),
+            access,
+            summary,
+        }
+    }
+
+    /// Deletes off the index on the expiry, oldest first, past rows that another call has in hand.
+    fn delete_expired(
+        &self,
+        summary: &'static str,
+        table: &str,
+        key: &str,
+        expiry: &str,
+    ) -> Query {
+        let sql = format!(
+            "DELETE t FROM {{{table}}} t JOIN (
+               SELECT e.{key} FROM {{{table}}} e WHERE e.{expiry} <= ?
+               ORDER BY e.{expiry} LIMIT ? FOR UPDATE SKIP LOCKED
+             ) expired ON expired.{key} = t.{key}"
+        );
+        self.write(summary, &sql)
+    }
+}
+
+/// All statements.
+#[derive(Debug)]
+pub(crate) struct Queries {
+    pub(crate) lti: lti::LtiQueries,
+    pub(crate) jts: jts::JtsQueries,
+    pub(crate) login: login::LoginQueries,
+    pub(crate) delete_expired_nonces: Query,
+    pub(crate) delete_expired_sessions: Query,
+    pub(crate) delete_expired_registration_sessions: Query,
+    pub(crate) delete_expired_jts_sessions: Query,
+    pub(crate) delete_expired_login_sessions: Query,
+    pub(crate) health: Query,
+}
+
+impl Queries {
+    pub(crate) fn new(names: &TableNames) -> Self {
+        let fill = Fill(names);
+        Self {
+            lti: lti::LtiQueries::new(&fill),
+            jts: jts::JtsQueries::new(&fill),
+            login: login::LoginQueries::new(&fill),
+            delete_expired_nonces: fill.delete_expired(
+                "DELETE nonces",
+                "nonces",
+                "nonce",
+                "expiresAt",
+            ),
+            delete_expired_sessions: fill.delete_expired(
+                "DELETE sessions",
+                "sessions",
+                "id",
+                "expiresAt",
+            ),
+            delete_expired_registration_sessions: fill.delete_expired(
+                "DELETE registration_sessions",
+                "registration_sessions",
+                "id",
+                "expiresAt",
+            ),
+            delete_expired_jts_sessions: fill.delete_expired(
+                "DELETE jts_sessions",
+                "jts_sessions",
+                "aid",
+                "expires_at",
+            ),
+            delete_expired_login_sessions: fill.delete_expired(
+                "DELETE login_sessions",
+                "login_sessions",
+                "id",
+                "expires_at",
+            ),
+            health: fill.read("SELECT", "SELECT VERSION()"),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Deployments of the tool on a platform.
+
+use async_trait::async_trait;
+use store_core::{
+    Deployment, DeploymentStore, DeploymentUpdate, Error, ErrorKind, NewDeployment, Result,
+    parse_uuid,
+};
+use uuid::Uuid;
+
+use super::clients;
+use super::{MySqlStore, at};
+use crate::mapping;
+
+#[async_trait]
+impl DeploymentStore for MySqlStore {
+    async fn list_deployments(&self, client: &str) -> Result<Vec<Deployment>> {
+        let Some(client) = parse_uuid(client) else {
+            return Err(clients::unknown("list_deployments"));
+        };
+        let query = &self.queries().lti.list_deployments;
+        let params = vec![mapping::id(client)];
+        let answer = self.run("list_deployments", query, params).await?;
+        if answer.rows.is_empty() {
+            return Err(clients::unknown("list_deployments"));
+        }
+        let rows = answer.rows.iter();
+        rows.filter_map(|row| mapping::deployment(row, 0).transpose())
+            .collect::<Result<_>>()
+            .map_err(|error| at("list_deployments", error))
+    }
+
+    async fn get_deployment(&self, client: &str, id: &str) -> Result<Option<Deployment>> {
+        let (Some(client), Some(id)) = (parse_uuid(client), parse_uuid(id)) else {
+            return Ok(None);
+        };
+        let query = &self.queries().lti.get_deployment;
+        let params = vec![mapping::id(id), mapping::id(client)];
+        let answer = self.run("get_deployment", query, params).await?;
+        match answer.rows.first() {
+            Some(row) => mapping::deployment(row, 0).map_err(|error| at("get_deployment", error)),
+            None => Ok(None),
+        }
+    }
+
+    async fn add_deployment(&self, client: &str, deployment: NewDeployment) -> Result<Deployment> {
+        let Some(client) = parse_uuid(client) else {
+            return Err(clients::unknown("add_deployment"));
+        };
+        let deployment = deployment.with_id(Uuid::now_v7());
+        let row = vec![
+            mapping::id(deployment.id),
+            mapping::id(client),
+            deployment.deployment_id.as_str().into(),
+            mapping::optional(deployment.name.as_ref()),
+            mapping::optional(deployment.description.as_ref()),
+        ];
+        let query = &self.queries().lti.add_deployment;
+        match self.run("add_deployment", query, row).await {
+            Ok(_) => Ok(deployment),
+            // The foreign key.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Err(clients::unknown("add_deployment"))
+            }
+            Err(error) => Err(taken("add_deployment", error)),
+        }
+    }
+
+    async fn update_deployment(
+        &self,
+        client: &str,
+        id: &str,
+        update: DeploymentUpdate,
+    ) -> Result<Deployment> {
+        let (Some(client), Some(id)) = (parse_uuid(client), parse_uuid(id)) else {
+            return Err(unknown("update_deployment"));
+        };
+        let name = update.name.as_ref();
+        let description = update.description.as_ref();
+        let queries = &self.queries().lti;
+        let changes = vec![
+            mapping::optional(update.deployment_id.as_ref()),
+            name.is_some().into(),
+            mapping::optional(name.and_then(Option::as_ref)),
+            description.is_some().into(),
+            mapping::optional(description.and_then(Option::as_ref)),
+            mapping::id(id),
+            mapping::id(client),
+        ];
+        let key = vec![mapping::id(id), mapping::id(client)];
+        let steps = [
+            (&queries.update_deployment, changes),
+            (&queries.get_deployment, key),
+        ];
+        let answers = self.run_together("update_deployment", &steps).await;
+        let answers = answers.map_err(|error| taken("update_deployment", error))?;
+        let row = answers
+            .last()
+            .and_then(|answer| answer.rows.first())
+            .ok_or_else(|| unknown("update_deployment"))?;
+        mapping::deployment(row, 0)
+            .map_err(|error| at("update_deployment", error))?
+            .ok_or_else(|| unknown("update_deployment"))
+    }
+
+    async fn delete_deployment(&self, client: &str, id: &str) -> Result<bool> {
+        let (Some(client), Some(id)) = (parse_uuid(client), parse_uuid(id)) else {
+            return Ok(false);
+        };
+        let query = &self.queries().lti.delete_deployment;
+        let params = vec![mapping::id(id), mapping::id(client)];
+        let answer = self.run("delete_deployment", query, params).await?;
+        Ok(answer.changed > 0)
+    }
+}
+
+/// What to say where a unique key does not hold.
+fn taken(operation: &'static str, error: Error) -> Error {
+    if error.kind() != ErrorKind::AlreadyExists {
+        return error;
+    }
+    let message = "the client has a deployment with this deployment_id";
+    at(operation, Error::new(ErrorKind::AlreadyExists, message))
+}
+
+fn unknown(operation: &'static str) -> Error {
+    let message = "the client has no deployment with this id";
+    at(operation, Error::new(ErrorKind::NotFound, message))
+}

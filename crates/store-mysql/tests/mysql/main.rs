@@ -1,0 +1,3 @@
+//! What only MySQL and MariaDB do.
+
+fn main() {}
