@@ -4,9 +4,12 @@
 //! else from a private server of installed binaries, which are installed first where that is possible. Which one was
 //! taken is printed with the reason.
 
+mod certificates;
 mod containers;
 mod env;
 mod install;
+mod mariadb;
+mod mysql;
 mod native;
 mod pgbouncer;
 mod postgres;
@@ -27,7 +30,7 @@ pub(crate) use self::server::{Kind, Server, Source, masked};
 pub(crate) use self::supervisor::Supervisor;
 
 /// Every kind of server.
-pub(crate) const KINDS: &[&dyn Kind] = &[&postgres::Postgres];
+pub(crate) const KINDS: &[&dyn Kind] = &[&postgres::Postgres, &mysql::MySql, &mariadb::MariaDb];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -167,8 +170,17 @@ pub(crate) fn provide(
         started: false,
     };
     for &kind in kinds {
-        let (server, started) = provide_one(supervisor, kind, source)
-            .with_context(|| format!("there is no {} to test against", kind.product()))?;
+        let provided = provide_one(supervisor, kind, source)
+            .with_context(|| format!("there is no {} to test against", kind.product()));
+        let (server, started) = match provided {
+            Ok(provided) => provided,
+            Err(error) if !kind.required() => {
+                supervisor.check_running()?;
+                eprintln!("services: tests on {} will be skipped: {error:#}", kind.product());
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         if started {
             supervisor.add_server(&server)?;
         }
@@ -227,12 +239,15 @@ fn provide_one(
             }
         }
     }
+    let packages = match kind.packages() {
+        [] => String::new(),
+        packages => format!(" (on Debian and Ubuntu: apt-get install {})", packages.join(" ")),
+    };
     bail!(
-        "tried {}\nDo one of these: set {}, start Docker or Podman, or install {} (on Debian and Ubuntu: apt-get install {}).",
+        "tried {}\nDo one of these: set {}, start Docker or Podman, or install {}{packages}.",
         refusals.join("; "),
         kind.url_variable(),
         kind.product(),
-        kind.packages().join(" ")
     )
 }
 

@@ -30,6 +30,8 @@ pub(crate) struct Args {
 enum Backend {
     Memory,
     Postgres,
+    #[value(name = "mysql")]
+    MySql,
 }
 
 impl Backend {
@@ -37,6 +39,7 @@ impl Backend {
         match self {
             Self::Memory => "memory",
             Self::Postgres => "postgres",
+            Self::MySql => "mysql",
         }
     }
 }
@@ -66,7 +69,7 @@ impl Args {
             .filter(|kind| {
                 self.backends()
                     .iter()
-                    .any(|backend| backend.name() == kind.name())
+                    .any(|backend| backend.name() == kind.backend())
             })
             .collect()
     }

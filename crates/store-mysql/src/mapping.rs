@@ -133,11 +133,15 @@ fn instant(
     Some(PrimitiveDateTime::new(date, time).assume_utc().into())
 }
 
-/// From `2030-01-02 03:04:05.678`, with or without the fraction.
+/// From `2030-01-02 03:04:05.678`, with or without the fraction or the time.
 fn parse_instant(text: &[u8]) -> Option<Timestamp> {
     let part = |from: usize, to: usize| -> Option<u32> {
         std::str::from_utf8(text.get(from..to)?).ok()?.parse().ok()
     };
+    if text.len() == 10 {
+        let day = [text, b" 00:00:00"].concat();
+        return parse_instant(&day);
+    }
     let small = |from: usize, to: usize| part(from, to).and_then(|n| u8::try_from(n).ok());
     let micros = match text.get(20..) {
         None | Some([]) => 0,

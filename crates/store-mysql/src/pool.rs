@@ -1,7 +1,7 @@
 //! Connections: opening them, lending them, and letting go of those that are idle or unusable.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use mysql_async::{Conn, Opts, OptsBuilder, Pool, PoolConstraints, PoolOpts};
 use store_core::{Error, ErrorKind, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
+use tracing::Instrument;
 
 use crate::config::{CredentialsProvider, MySqlConfig, SslMode};
 use crate::error;
@@ -136,9 +137,14 @@ impl Connections {
                 let conn = conn.map_err(|_| error::exhausted(self.limits.connections))?;
                 Lease::new(conn.map_err(|error| error::connecting(&error))?)
             }
-            Source::Own(own) => timeout(self.limits.connect, own.get())
-                .await
-                .unwrap_or_else(|_elapsed| Err(error::connect_timeout()))?,
+            Source::Own(own) if own.has_idle() => Arc::clone(own).get_within(self.limits.connect).await?,
+            // A server blocks hosts that begin connections and don't end them, so that one which is
+            // being opened is opened whether the caller still waits or not.
+            Source::Own(own) => {
+                let opening = Arc::clone(own).get_within(self.limits.connect);
+                let opened = tokio::spawn(opening.in_current_span()).await;
+                opened.map_err(|_| error::closed())??
+            }
         };
         lease.permit = Some(permit);
         self.mariadb
@@ -207,6 +213,23 @@ impl Own {
 
     fn idle(&self) -> MutexGuard<'_, Idle> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a connection can be lent without opening one, as far as can be told.
+    fn has_idle(&self) -> bool {
+        let idle = self.idle();
+        let count = |count: &AtomicUsize| count.load(Ordering::Relaxed);
+        idle.pools.last().is_some_and(|pool| {
+            let metrics = pool.metrics();
+            count(&metrics.connections_in_pool) > 0
+                || count(&metrics.connection_count) >= pool_size(&self.opts())
+        })
+    }
+
+    async fn get_within(self: Arc<Self>, limit: Duration) -> Result<Lease> {
+        timeout(limit, self.get())
+            .await
+            .unwrap_or_else(|_elapsed| Err(error::connect_timeout()))
     }
 
     async fn get(self: &Arc<Self>) -> Result<Lease> {
@@ -354,6 +377,10 @@ impl Drop for Lease {
             }
         }
     }
+}
+
+fn pool_size(opts: &Opts) -> usize {
+    opts.pool_opts().constraints().max()
 }
 
 /// MySQL counts 5, 8, 9; MariaDB has counted from 10 since 2012.

@@ -26,6 +26,9 @@ const SYSTEM_PATHS: &[&str] = &["/usr/sbin", "/usr/local/sbin", "/sbin"];
 /// Starts a server of the kind, installing it first where that is possible. Also says why it was taken.
 pub(super) fn start(supervisor: &Supervisor, kind: &dyn Kind) -> Result<(Server, String)> {
     let mut binaries = kind.installed(supervisor);
+    if binaries.is_none() && kind.packages().is_empty() {
+        bail!("it is not installed, and this command knows of no package of it");
+    }
     if binaries.is_none() {
         install::packages(supervisor, kind.packages()).context("it is not installed")?;
         binaries = kind.installed(supervisor);

@@ -7,10 +7,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Config, NoTls, SimpleQueryMessage};
 
+use super::certificates::certificates;
 use super::native::{Home, free_port, password, program_paths};
 use super::pgbouncer;
 use super::process::Stop;
@@ -198,34 +198,6 @@ fn major_version(text: &str) -> Option<u32> {
     let number = text.split_whitespace().nth(2)?;
     let digits = number.split(|c: char| !c.is_ascii_digit()).next()?;
     digits.parse().ok()
-}
-
-#[derive(Debug)]
-struct Certificates {
-    authority: PathBuf,
-    certificate: PathBuf,
-    key: PathBuf,
-}
-
-/// A private authority and a certificate that it signed for the loopback interface.
-fn certificates(home: &Home) -> Result<Certificates> {
-    let mut authority = CertificateParams::default();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    authority
-        .distinguished_name
-        .push(DnType::CommonName, "auth-store test authority");
-    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
-    let key = KeyPair::generate()?;
-    let mut server = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()])?;
-    server
-        .distinguished_name
-        .push(DnType::CommonName, "localhost");
-    let certificate = server.signed_by(&key, &authority)?;
-    Ok(Certificates {
-        authority: home.write("ca.pem", &authority.pem(), true)?,
-        certificate: home.write("server.pem", &certificate.pem(), true)?,
-        key: home.write("server.key", &key.serialize_pem(), false)?,
-    })
 }
 
 #[cfg(test)]

@@ -60,8 +60,18 @@ pub(crate) struct Container {
 
 /// A kind of server. A further one is a file with an implementation of this and an entry in `KINDS`.
 pub(crate) trait Kind: Debug + Sync {
-    /// As in `--backend` and docker-compose.yml.
+    /// As in docker-compose.yml.
     fn name(&self) -> &'static str;
+
+    /// The backend whose tests need it, as in `--backend`.
+    fn backend(&self) -> &'static str {
+        self.name()
+    }
+
+    /// Whether tests can't go without it. Those of others are skipped where it can't be had.
+    fn required(&self) -> bool {
+        true
+    }
 
     /// The product's name, for messages.
     fn product(&self) -> &'static str;
@@ -74,7 +84,7 @@ pub(crate) trait Kind: Debug + Sync {
 
     fn container(&self) -> Container;
 
-    /// The URL of a server on the loopback interface, with user and database `store`.
+    /// The URL of a server on the loopback interface, with a user who may create databases, and the database `store`.
     fn url(&self, port: u16, password: &str) -> String;
 
     /// Asks the server for its version, as in `PostgreSQL 15.18`. None where only the tests know how to connect.
@@ -90,7 +100,9 @@ pub(crate) trait Kind: Debug + Sync {
     fn start(&self, supervisor: &Supervisor, binaries: &Path) -> Result<BTreeMap<String, String>>;
 
     /// Starts what stands in front of a server of our own, adding its variables. Says why where it can't.
-    fn start_front(&self, supervisor: &Supervisor, server: &mut Server) -> Result<()>;
+    fn start_front(&self, _supervisor: &Supervisor, _server: &mut Server) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// The URL with its password hidden.
