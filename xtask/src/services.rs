@@ -6,6 +6,7 @@
 
 mod certificates;
 mod containers;
+mod dynamodb;
 mod env;
 mod install;
 mod mariadb;
@@ -30,7 +31,12 @@ pub(crate) use self::server::{Kind, Server, Source, masked};
 pub(crate) use self::supervisor::Supervisor;
 
 /// Every kind of server.
-pub(crate) const KINDS: &[&dyn Kind] = &[&postgres::Postgres, &mysql::MySql, &mariadb::MariaDb];
+pub(crate) const KINDS: &[&dyn Kind] = &[
+    &postgres::Postgres,
+    &mysql::MySql,
+    &mariadb::MariaDb,
+    &dynamodb::DynamoDb,
+];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -176,7 +182,10 @@ pub(crate) fn provide(
             Ok(provided) => provided,
             Err(error) if !kind.required() => {
                 supervisor.check_running()?;
-                eprintln!("services: tests on {} will be skipped: {error:#}", kind.product());
+                eprintln!(
+                    "services: tests on {} will be skipped: {error:#}",
+                    kind.product()
+                );
                 continue;
             }
             Err(error) => return Err(error),
@@ -241,7 +250,10 @@ fn provide_one(
     }
     let packages = match kind.packages() {
         [] => String::new(),
-        packages => format!(" (on Debian and Ubuntu: apt-get install {})", packages.join(" ")),
+        packages => format!(
+            " (on Debian and Ubuntu: apt-get install {})",
+            packages.join(" ")
+        ),
     };
     bail!(
         "tried {}\nDo one of these: set {}, start Docker or Podman, or install {}{packages}.",

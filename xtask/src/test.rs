@@ -32,6 +32,7 @@ enum Backend {
     Postgres,
     #[value(name = "mysql")]
     MySql,
+    Dynamo,
 }
 
 impl Backend {
@@ -40,6 +41,7 @@ impl Backend {
             Self::Memory => "memory",
             Self::Postgres => "postgres",
             Self::MySql => "mysql",
+            Self::Dynamo => "dynamo",
         }
     }
 }

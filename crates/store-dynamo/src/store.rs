@@ -169,7 +169,7 @@ async fn within<T>(operation: &'static str, work: impl Future<Output = Result<T>
 
 /// The same error, said of an operation of this backend.
 fn at(operation: &'static str, error: Error) -> Error {
-    error.at("dynamodb", operation)
+    error.at("dynamo", operation)
 }
 
 fn server_name(client: &Client, config: &DynamoConfig) -> ServerName {

@@ -29,7 +29,7 @@ impl Dynamo {
 #[async_trait]
 impl Backend for Dynamo {
     fn name(&self) -> &'static str {
-        "dynamodb"
+        "dynamo"
     }
 
     fn lane(&self) -> &'static str {
@@ -89,7 +89,7 @@ fn main() {
     let lanes = LANES.map(|lane| match lane.server.endpoint() {
         Ok(_) => Lane::Run(Box::new(lane)),
         Err(reason) => Lane::Skip {
-            backend: "dynamodb",
+            backend: "dynamo",
             lane: lane.lane(),
             reason,
         },
