@@ -35,12 +35,7 @@ struct Shape {
     columns: &'static [Column],
     indexes: &'static [Index],
     /// A foreign key that cascades: its name, its column, the other table and its column.
-    foreign_key: Option<(
-        &'static str,
-        &'static str,
-        &'static str,
-        &'static str,
-    )>,
+    foreign_key: Option<(&'static str, &'static str, &'static str, &'static str)>,
 }
 
 use Kind::{Big, Bytes, Instant, Integer, Json, Key, Long, Short};
@@ -204,7 +199,11 @@ struct Found {
 }
 
 fn found(row: &Row) -> Result<Found> {
-    let text = |index| Ok(mapping::optional_str(row, index)?.unwrap_or_default().to_owned());
+    let text = |index| {
+        Ok(mapping::optional_str(row, index)?
+            .unwrap_or_default()
+            .to_owned())
+    };
     Ok(Found {
         name: text(0)?,
         data_type: text(1)?.to_ascii_lowercase(),
@@ -260,7 +259,11 @@ impl Found {
             _ => return None,
         };
         let null = if self.nullable { "NULL" } else { "NOT NULL" };
-        let stamped = self.default.as_deref().unwrap_or_default().to_ascii_lowercase();
+        let stamped = self
+            .default
+            .as_deref()
+            .unwrap_or_default()
+            .to_ascii_lowercase();
         let default = if kind == Instant && stamped.starts_with("current_timestamp") {
             " DEFAULT CURRENT_TIMESTAMP(3)"
         } else {
@@ -436,7 +439,9 @@ async fn lacking(
     for row in session.ask(INDEXES, of(names, table)).await? {
         let name = mapping::str(&row, 0)?;
         let unique = mapping::number(&row, 1)? == 0;
-        let mut column = mapping::optional_str(&row, 2)?.unwrap_or_default().to_owned();
+        let mut column = mapping::optional_str(&row, 2)?
+            .unwrap_or_default()
+            .to_owned();
         if mapping::optional_number(&row, 3)?.is_some() {
             column.push_str(" in part");
         }

@@ -40,7 +40,11 @@ const MIGRATIONS: [Migration; 9] = [
     migration!(4, "sessions", "0004_sessions"),
     migration!(5, "registration_sessions", "0005_registration_sessions"),
     migration!(6, "jts_sessions", "0006_jts_sessions"),
-    migration!(7, "jts_retired_state_proofs", "0007_jts_retired_state_proofs"),
+    migration!(
+        7,
+        "jts_retired_state_proofs",
+        "0007_jts_retired_state_proofs"
+    ),
     migration!(8, "jts_turns", "0008_jts_turns"),
     migration!(9, "login_sessions", "0009_login_sessions"),
 ];
@@ -184,7 +188,9 @@ async fn lock(session: &mut Session<'_>, names: &TableNames) -> Result<String> {
 
 async fn apply(session: &mut Session<'_>, names: &TableNames) -> Result<BootstrapReport> {
     let status = read_status(session, names).await?.unchanged()?;
-    let pending = MIGRATIONS.iter().filter(|migration| migration.is_pending(&status));
+    let pending = MIGRATIONS
+        .iter()
+        .filter(|migration| migration.is_pending(&status));
     // All is looked at before anything is changed.
     let mut there = Vec::new();
     for migration in pending.clone() {
@@ -195,7 +201,9 @@ async fn apply(session: &mut Session<'_>, names: &TableNames) -> Result<Bootstra
         }
     }
     create_database(session, names).await?;
-    session.execute(&names.fill(CREATE_MIGRATIONS_TABLE)).await?;
+    session
+        .execute(&names.fill(CREATE_MIGRATIONS_TABLE))
+        .await?;
     let mut report = BootstrapReport::default();
     for migration in pending {
         session.execute(&names.fill(migration.content)).await?;

@@ -313,7 +313,10 @@ mod tests {
             ("mysql://u:hunter2@h/db?hunter=1", "hunter"),
             ("mysql://u:hunter2@h:port/db", "port"),
             ("mysql://u:hunter2@h/db?tcp_nodelay=hunter2", "tcp_nodelay"),
-            ("mysql://u:hunter2@h/db?max_connections=0", "max_connections"),
+            (
+                "mysql://u:hunter2@h/db?max_connections=0",
+                "max_connections",
+            ),
         ] {
             let error = MySqlConfig::from_url(url).unwrap_err();
             assert_eq!(error.field(), Some("url"));

@@ -5,7 +5,9 @@
 
 use std::fmt;
 
-use mysql_async::{DriverError, Error as DriverFailure, IoError, ServerError as Reported, TlsError};
+use mysql_async::{
+    DriverError, Error as DriverFailure, IoError, ServerError as Reported, TlsError,
+};
 use store_core::{Error, ErrorKind};
 
 use crate::queries::Access;
@@ -140,10 +142,13 @@ fn meaning(code: u16) -> (ErrorKind, bool, &'static str, bool) {
             false,
         ),
         NO_REFERENCED_ROW => (Kind::NotFound, false, "a foreign key does not hold", false),
-        LOCK_DEADLOCK | NODE_NOT_READY | SERVER_SHUTDOWN | CON_COUNT
-        | TOO_MANY_USER_CONNECTIONS | CONNECTION_KILLED | CLIENT_INTERACTION_TIMEOUT => {
-            (Kind::Unavailable, true, "", true)
-        }
+        LOCK_DEADLOCK
+        | NODE_NOT_READY
+        | SERVER_SHUTDOWN
+        | CON_COUNT
+        | TOO_MANY_USER_CONNECTIONS
+        | CONNECTION_KILLED
+        | CLIENT_INTERACTION_TIMEOUT => (Kind::Unavailable, true, "", true),
         LOCK_WAIT_TIMEOUT | QUERY_INTERRUPTED | STATEMENT_TIMEOUT | QUERY_TIMEOUT | LOCK_NOWAIT => {
             (Kind::Timeout, true, "", true)
         }
@@ -177,8 +182,12 @@ fn meaning(code: u16) -> (ErrorKind, bool, &'static str, bool) {
             "; grant SELECT, INSERT, UPDATE and DELETE on the store's tables to this user",
             true,
         ),
-        ACCESS_DENIED | ACCESS_DENIED_NO_PASSWORD | HOST_NOT_PRIVILEGED | HOST_IS_BLOCKED
-        | ACCOUNT_LOCKED | PASSWORD_EXPIRED => (
+        ACCESS_DENIED
+        | ACCESS_DENIED_NO_PASSWORD
+        | HOST_NOT_PRIVILEGED
+        | HOST_IS_BLOCKED
+        | ACCOUNT_LOCKED
+        | PASSWORD_EXPIRED => (
             Kind::PermissionDenied,
             false,
             "; check user, password and the hosts that the user may connect from",

@@ -68,10 +68,8 @@ trait Work: Sync {
         Access::Write
     }
 
-    fn once(
-        &self,
-        lease: &mut Lease,
-    ) -> impl Future<Output = Result<Self::Output, Stopped>> + Send;
+    fn once(&self, lease: &mut Lease)
+    -> impl Future<Output = Result<Self::Output, Stopped>> + Send;
 }
 
 /// A prepared statement.
@@ -287,9 +285,7 @@ impl Executor {
                     rollback(&mut lease).await;
                     return Err(error);
                 }
-                Ok(Err(Stopped::Driver(Failed(error, access)))) => {
-                    error::statement(&error, access)
-                }
+                Ok(Err(Stopped::Driver(Failed(error, access)))) => error::statement(&error, access),
                 Err(_elapsed) => error::unanswered(work.access()),
             };
             match evict {
@@ -305,7 +301,11 @@ impl Executor {
     }
 
     fn system(&self) -> &'static str {
-        if self.is_mariadb() { "mariadb" } else { "mysql" }
+        if self.is_mariadb() {
+            "mariadb"
+        } else {
+            "mysql"
+        }
     }
 
     /// A span with OpenTelemetry's stable attributes of database clients.
@@ -341,11 +341,7 @@ async fn rollback(lease: &mut Lease) {
     lease.settled = matches!(ended, Ok(Ok(())));
 }
 
-async fn prepared(
-    lease: &mut Lease,
-    query: &Query,
-    params: Params,
-) -> Result<Answer, DriverError> {
+async fn prepared(lease: &mut Lease, query: &Query, params: Params) -> Result<Answer, DriverError> {
     let params = if params.is_empty() {
         DriverParams::Empty
     } else {

@@ -137,7 +137,9 @@ impl Connections {
                 let conn = conn.map_err(|_| error::exhausted(self.limits.connections))?;
                 Lease::new(conn.map_err(|error| error::connecting(&error))?)
             }
-            Source::Own(own) if own.has_idle() => Arc::clone(own).get_within(self.limits.connect).await?,
+            Source::Own(own) if own.has_idle() => {
+                Arc::clone(own).get_within(self.limits.connect).await?
+            }
             // A server blocks hosts that begin connections and don't end them, so that one which is
             // being opened is opened whether the caller still waits or not.
             Source::Own(own) => {

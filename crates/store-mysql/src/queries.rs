@@ -46,13 +46,7 @@ impl Fill<'_> {
     }
 
     /// Deletes off the index on the expiry, oldest first, past rows that another call has in hand.
-    fn delete_expired(
-        &self,
-        summary: &'static str,
-        table: &str,
-        key: &str,
-        expiry: &str,
-    ) -> Query {
+    fn delete_expired(&self, summary: &'static str, table: &str, key: &str, expiry: &str) -> Query {
         let sql = format!(
             "DELETE t FROM {{{table}}} t JOIN (
                SELECT e.{key} FROM {{{table}}} e WHERE e.{expiry} <= ?

@@ -131,12 +131,7 @@ impl MySqlStore {
     }
 
     /// Runs one statement of an operation.
-    async fn run(
-        &self,
-        operation: &'static str,
-        query: &Query,
-        params: Params,
-    ) -> Result<Answer> {
+    async fn run(&self, operation: &'static str, query: &Query, params: Params) -> Result<Answer> {
         let answer = self.inner.executor.run(query, params).await;
         answer.map_err(|error| at(operation, error))
     }

@@ -26,7 +26,9 @@ pub(crate) fn options(config: &MySqlConfig) -> Result<Option<SslOpts>> {
     }
     let options = SslOpts::default().with_disable_built_in_roots(true);
     Ok(Some(match config.ssl_mode {
-        SslMode::VerifyIdentity => options.with_root_certs(roots(&config.ssl_ca)?.into_iter().map(Into::into).collect()),
+        SslMode::VerifyIdentity => {
+            options.with_root_certs(roots(&config.ssl_ca)?.into_iter().map(Into::into).collect())
+        }
         SslMode::VerifyCa => options
             .with_root_certs(roots(&config.ssl_ca)?.into_iter().map(Into::into).collect())
             .with_danger_skip_domain_validation(true)
@@ -52,7 +54,9 @@ fn roots(source: &SslCa) -> Result<Vec<Vec<u8>>> {
             let found = rustls_native_certs::load_native_certs().certs.into_iter();
             // The driver fails on the first that rustls can't use.
             let usable = |root: &CertificateDer<'static>| {
-                RootCertStore::empty().add(root.clone().into_owned()).is_ok()
+                RootCertStore::empty()
+                    .add(root.clone().into_owned())
+                    .is_ok()
             };
             found.filter(usable).collect()
         }

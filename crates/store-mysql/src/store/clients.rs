@@ -91,7 +91,9 @@ impl ClientStore for MySqlStore {
             return Ok(false);
         };
         let query = &self.queries().lti.delete_client;
-        let answer = self.run("delete_client", query, vec![mapping::id(id)]).await?;
+        let answer = self
+            .run("delete_client", query, vec![mapping::id(id)])
+            .await?;
         Ok(answer.changed > 0)
     }
 }

@@ -151,8 +151,7 @@ impl LoginSessionStore for MySqlStore {
         let until = now.checked_add(settings.max_lock_time);
         let until = until.unwrap_or(Timestamp::MAX);
         let decide = |seen: Vec<Answer>| {
-            let Stored { session, lock } =
-                first(&seen, id)?.ok_or_else(|| unknown(OPERATION))?;
+            let Stored { session, lock } = first(&seen, id)?.ok_or_else(|| unknown(OPERATION))?;
             let lock = lock.map(|(_, lock)| lock);
             Ok(
                 match judge_lock(&session.data, property, expected, lock, now) {
@@ -184,11 +183,7 @@ impl LoginSessionStore for MySqlStore {
             return Err(unknown(OPERATION));
         }
         let query = &self.queries().login.unlock_login_session;
-        let params = vec![
-            id.into(),
-            mapping::at(self.now()),
-            token.as_str().into(),
-        ];
+        let params = vec![id.into(), mapping::at(self.now()), token.as_str().into()];
         let answer = self.run(OPERATION, query, params).await?;
         if answer.changed == 0 {
             self.fenced(OPERATION, id, Some(token)).await?;
@@ -253,10 +248,7 @@ impl MySqlStore {
             let steps = vec![(&queries.write_data, vec![json.into(), id.into()])];
             Ok(Then::Commit(steps, session.version + 1))
         };
-        let look = [(
-            &queries.lock_row,
-            vec![id.into(), mapping::at(self.now())],
-        )];
+        let look = [(&queries.lock_row, vec![id.into(), mapping::at(self.now())])];
         let version = self.inner.executor.look_then(&look, decide).await;
         version.map_err(|error| at(operation, error))
     }
