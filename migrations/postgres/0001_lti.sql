@@ -22,7 +22,16 @@ CREATE TABLE IF NOT EXISTS {deployments} (
 CREATE UNIQUE INDEX IF NOT EXISTS {index:client_deployment_unique} ON {deployments} (client_id, deployment_id);
 -- The original's foreign key does not cascade. With it, deleting a client is one atomic statement
 -- that a deployment added at the same moment can't slip past.
-ALTER TABLE {deployments} DROP CONSTRAINT IF EXISTS {index:deployments_client_id_clients_id_fk};
+DO $$
+DECLARE
+    theirs name;
+BEGIN
+    FOR theirs IN SELECT conname FROM pg_constraint WHERE contype = 'f'
+        AND conrelid = '{deployments}'::regclass AND confrelid = '{clients}'::regclass
+    LOOP
+        EXECUTE format('ALTER TABLE {deployments} DROP CONSTRAINT %I', theirs);
+    END LOOP;
+END $$;
 ALTER TABLE {deployments} ADD CONSTRAINT {index:deployments_client_id_clients_id_fk}
     FOREIGN KEY (client_id) REFERENCES {clients} (id) ON DELETE CASCADE;
 

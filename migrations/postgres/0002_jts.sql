@@ -23,7 +23,8 @@ CREATE INDEX IF NOT EXISTS {index:jts_sessions:expires} ON {jts_sessions} (expir
 -- What makes the replay of any older proof recognisable: SHA-256 of each proof retired before the
 -- previous one. The rows live and die with their session.
 CREATE TABLE IF NOT EXISTS {jts_retired_state_proofs} (
-    aid varchar(64) COLLATE "C" NOT NULL REFERENCES {jts_sessions} (aid) ON DELETE CASCADE,
+    -- Without a collation of its own it joins with either kind of table, ours or an adopted one.
+    aid varchar(64) NOT NULL REFERENCES {jts_sessions} (aid) ON DELETE CASCADE,
     state_proof_version integer NOT NULL,
     digest bytea NOT NULL,
     PRIMARY KEY (aid, state_proof_version)

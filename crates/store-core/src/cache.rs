@@ -14,8 +14,9 @@ use quick_cache::sync::Cache;
 use uuid::Uuid;
 
 use crate::clock::{Clock, Timestamp};
+use crate::deployments::DEFAULT_DEPLOYMENT_ID;
 use crate::error::Result;
-use crate::identifiers::parse_uuid;
+use crate::identifiers::{ClientId, DeploymentId, Issuer, parse_uuid};
 use crate::launch_configs::LaunchConfig;
 use crate::lti_sessions::{Expiring, LtiSession};
 use crate::store::Store;
@@ -164,6 +165,19 @@ impl Cached {
     }
 
     async fn cached_launch_config(&self, parts: [&str; 3]) -> Result<Option<Arc<LaunchConfig>>> {
+        let [iss, client_id, deployment_id] = parts;
+        // What is no key of a row is no key here either, or junk would fill the memory.
+        if !Issuer::accepts(iss) || !ClientId::accepts(client_id) {
+            return self
+                .store
+                .get_launch_config(iss, client_id, deployment_id)
+                .await;
+        }
+        let parts = if DeploymentId::accepts(deployment_id) {
+            parts
+        } else {
+            [iss, client_id, DEFAULT_DEPLOYMENT_ID]
+        };
         let generation = self.generation.load(Ordering::Acquire);
         let now = self.clock.now();
         let key = LaunchKeyRef { generation, parts };

@@ -18,7 +18,9 @@ pub const MAX_METADATA_BYTES: usize = 64 * 1024;
 
 /// A JSON value kept as text, parsed when asked for.
 ///
-/// Equal when the values are, whatever their spelling. `Debug` shows the size only.
+/// Equal when the values are, whatever their spelling. A store keeps values, not spellings: the order
+/// of names may change, and a whole number that was spelt with an exponent may come back with digits
+/// only. `Debug` shows the size only.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Json(Box<RawValue>);
@@ -82,7 +84,8 @@ impl fmt::Debug for Json {
 ///
 /// # Errors
 /// [`InvalidInput`](ErrorKind::InvalidInput) naming `field` if the JSON is longer than `limit` bytes,
-/// or holds the character U+0000 or half of a surrogate pair, which JSON columns refuse.
+/// or holds what JSON columns refuse or can't give back: the character U+0000, half of a surrogate
+/// pair, a number outside of `f64`, or more than 127 levels.
 pub fn encode<T: Serialize + ?Sized>(
     field: &'static str,
     value: &T,
@@ -96,15 +99,27 @@ pub fn encode<T: Serialize + ?Sized>(
         return Err(Error::invalid(field, message));
     }
     if may_hold_unstorable(&json) && holds_unstorable(&json) {
-        let message =
-            format!("{field} holds U+0000 or half a surrogate pair, which JSON columns refuse");
+        let message = format!(
+            "{field} holds U+0000, half a surrogate pair, a number outside of f64 or more than 127 levels, which JSON columns refuse"
+        );
         return Err(Error::invalid(field, message));
     }
     Ok(json)
 }
 
 fn may_hold_unstorable(json: &str) -> bool {
-    json.contains("\\u0000") || json.contains("\\ud") || json.contains("\\uD")
+    let bytes = json.as_bytes();
+    let levels = bytes
+        .iter()
+        .filter(|byte| matches!(byte, b'[' | b'{'))
+        .count();
+    let exponent =
+        |w: &[u8]| w[0].is_ascii_digit() && w[1] | 0x20 == b'e' && !w[2].is_ascii_alphabetic();
+    levels > 127
+        || bytes.windows(3).any(exponent)
+        || json.contains("\\u0000")
+        || json.contains("\\ud")
+        || json.contains("\\uD")
 }
 
 fn holds_unstorable(json: &str) -> bool {
@@ -140,6 +155,15 @@ mod tests {
         assert!(encode("data", &json!({"\0": 1}), 100).is_err());
         assert!(encode("data", &Json::parse(r#""\ud800""#).unwrap(), 100).is_err());
         assert!(encode("data", &json!("\\u0000 and \\ud800 spelt out"), 100).is_ok());
+    }
+
+    #[test]
+    fn what_reading_could_not_cope_with_is_refused() {
+        let nested = |levels: usize| Json::parse("[".repeat(levels) + &"]".repeat(levels)).unwrap();
+        assert!(encode("data", &nested(127), 1_000).is_ok());
+        assert!(encode("data", &nested(128), 1_000).is_err());
+        assert!(encode("data", &Json::parse("1e131071").unwrap(), 100).is_err());
+        assert!(encode("data", &json!([f64::MAX, "9e999"]), 100).is_ok());
     }
 
     #[test]

@@ -283,6 +283,20 @@ pub fn judge_proof(
     }
 }
 
+/// The instant that a proof which arrived at `arrived` is judged at, when the session was read at
+/// `now`. For backends.
+///
+/// A caller that waited for a connection, or for the very rotation that retired its proof, came in time
+/// if it did when it arrived. An instant before the rotation counts as the rotation's, unless the clock
+/// still shows one: then it has stepped back.
+#[must_use]
+pub fn judged_at(session: &JtsSession, arrived: Timestamp, now: Timestamp) -> Timestamp {
+    match session.rotation_timestamp {
+        Some(rotated_at) if now >= rotated_at => arrived.max(rotated_at),
+        _ => now,
+    }
+}
+
 /// What a store remembers of a retired proof: its SHA-256, so that a stolen database gives no proofs
 /// away. For backends.
 #[must_use]
@@ -410,6 +424,24 @@ mod tests {
         assert_eq!(
             judge(&session, stepped_back),
             ProofStanding::FromTheFuture(skew)
+        );
+    }
+
+    #[test]
+    fn who_waited_is_judged_as_of_its_arrival() {
+        let at = Timestamp::from_unix_millis;
+        let mut session = NewJtsSession::of("alice".parse().unwrap()).start(at(0), Timestamp::MAX);
+        session.rotation_timestamp = Some(at(100));
+        assert_eq!(
+            judged_at(&session, at(90), at(99_999)),
+            at(100),
+            "it waited for the rotation"
+        );
+        assert_eq!(judged_at(&session, at(150), at(99_999)), at(150));
+        assert_eq!(
+            judged_at(&session, at(50), at(50)),
+            at(50),
+            "the clock stepped back"
         );
     }
 

@@ -63,7 +63,7 @@ pub use identifiers::*;
 pub use json::{Json, MAX_METADATA_BYTES, MAX_PAYLOAD_BYTES, encode};
 pub use jts_sessions::{
     CreatedJtsSession, JtsErrorCode, JtsSession, JtsSessionStore, MAX_CLOCK_SKEW, NewJtsSession,
-    ProofStanding, Renewal, SessionPolicy, StateProofStatus, judge_proof, proof_digest,
+    ProofStanding, Renewal, SessionPolicy, StateProofStatus, judge_proof, judged_at, proof_digest,
 };
 pub use launch_configs::{LaunchConfig, LaunchConfigStore};
 pub use lifecycle::{Capabilities, Health, Lifecycle};

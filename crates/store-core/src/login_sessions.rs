@@ -217,6 +217,8 @@ pub trait LoginSessionStoreExt: LoginSessionStore {
         expected: &str,
         patience: Duration,
     ) -> Result<LockOutcome> {
+        // A day is patience enough for any lock, and more could overflow.
+        let patience = patience.min(Duration::from_secs(24 * 3600));
         let deadline = tokio::time::Instant::now() + patience;
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(250));
         loop {

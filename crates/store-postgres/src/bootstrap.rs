@@ -3,12 +3,11 @@
 use std::fmt::Write as _;
 
 use deadpool_postgres::Transaction;
-use sha2::{Digest, Sha256};
 use store_core::{
     AppliedMigration, BootstrapReport, Error, ErrorKind, Migration, Result, SchemaStatus,
 };
-use tokio_postgres::Error as DriverError;
 use tokio_postgres::types::Type;
+use tokio_postgres::{Error as DriverError, IsolationLevel};
 
 use crate::adoption;
 use crate::error;
@@ -95,7 +94,13 @@ pub(crate) async fn run(executor: &Executor, names: &TableNames) -> Result<Boots
         return Ok(BootstrapReport::default());
     }
     let (mut connection, _permit) = executor.connection().await?;
-    let transaction = connection.transaction().await.map_err(failed)?;
+    // Whatever the server's default is: what was committed while it waited must be seen.
+    let transaction = connection
+        .build_transaction()
+        .isolation_level(IsolationLevel::ReadCommitted)
+        .start()
+        .await
+        .map_err(failed)?;
     // Waiting for another process and building an index may both take long.
     transaction
         .batch_execute("SET LOCAL statement_timeout = 0; SET LOCAL client_min_messages = warning")
@@ -103,8 +108,12 @@ pub(crate) async fn run(executor: &Executor, names: &TableNames) -> Result<Boots
         .map_err(failed)?;
     transaction
         .query_typed(
-            "SELECT pg_advisory_xact_lock($1)",
-            &[(&lock_key(names), Type::INT8)],
+            "SELECT pg_advisory_xact_lock(hashtextextended($1, hashtextextended(
+               COALESCE($2, current_schema(), ''), 0)))",
+            &[
+                (&names.table("store_migrations"), Type::TEXT),
+                (&names.schema, Type::TEXT),
+            ],
         )
         .await
         .map_err(failed)?;
@@ -126,6 +135,9 @@ pub(crate) async fn run(executor: &Executor, names: &TableNames) -> Result<Boots
         let script = apply_script(migration, names);
         let applied = transaction.batch_execute(&script).await;
         applied.map_err(|error| not_ours(failed(error), migration))?;
+        for table in migration.tables {
+            adoption::has_keys(&transaction, names, table).await?;
+        }
         report.applied.push(migration.label());
     }
     transaction.commit().await.map_err(failed)?;
@@ -172,21 +184,13 @@ async fn read_status(transaction: &Transaction<'_>, names: &TableNames) -> Resul
     Ok(SchemaStatus::compare(&MIGRATIONS, applied))
 }
 
-/// The advisory lock that bootstraps of the same tables take.
-fn lock_key(names: &TableNames) -> i64 {
-    let digest = Sha256::digest(names.qualified("store_migrations").as_bytes());
-    let mut key = [0; 8];
-    key.copy_from_slice(&digest[..8]);
-    i64::from_be_bytes(key)
-}
-
 pub(crate) fn failed(error: DriverError) -> Error {
     error::statement(&error, Access::Write).error
 }
 
 /// Rows that an original let in break a constraint of ours.
 fn not_ours(error: Error, migration: &Migration) -> Error {
-    if !matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::NotFound) {
+    if !error.code().is_some_and(|code| code.starts_with("23")) {
         return error;
     }
     let message = format!(

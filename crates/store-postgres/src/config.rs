@@ -79,7 +79,8 @@ pub trait CredentialsProvider: Send + Sync {
 /// ```
 #[derive(Clone)]
 pub struct PostgresConfig {
-    /// The driver's part: hosts, user, password, database, `target_session_attrs` and so on.
+    /// The driver's part: hosts, user, password, database, `target_session_attrs` and so on. Its
+    /// `ssl_mode` is not looked at, the one below is.
     pub driver: tokio_postgres::Config,
     /// How far TLS is wanted. `sslmode` in a URL; `prefer` by default.
     pub ssl_mode: SslMode,
@@ -138,7 +139,10 @@ impl PostgresConfig {
             ));
         }
         let mut config = Self::unreached();
-        let (base, query) = url.split_once('?').unwrap_or((url, ""));
+        // A password may hold a question mark; nothing before its end is the query's.
+        let host = url.find('@').unwrap_or(0);
+        let query = url[host..].find('?').map_or(url.len(), |at| host + at);
+        let (base, query) = (&url[..query], url[query..].trim_start_matches('?'));
         let mut for_driver = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -161,6 +165,16 @@ impl PostgresConfig {
             return Err(invalid_url("it names no host"));
         }
         Ok(config)
+    }
+
+    /// A configuration of the driver's, with the defaults of everything else: what
+    /// [`from_pool`](crate::PostgresStore::from_pool) is given beside a pool.
+    #[must_use]
+    pub fn from_driver(driver: tokio_postgres::Config) -> Self {
+        Self {
+            driver,
+            ..Self::unreached()
+        }
     }
 
     fn unreached() -> Self {
@@ -233,6 +247,11 @@ impl PostgresConfig {
     /// Checks what can be checked without a server.
     pub(crate) fn validate(&self) -> Result<()> {
         self.tables.validate()?;
+        let longest = Duration::from_millis(i32::MAX.unsigned_abs().into());
+        if self.statement_timeout < Duration::from_millis(1) || self.statement_timeout > longest {
+            let message = "statement_timeout must be from 1 ms to 2,147,483,647 ms";
+            return Err(Error::invalid("statement_timeout", message));
+        }
         if self.max_connections == 0 {
             return Err(Error::invalid("max_connections", "max_connections is 0"));
         }
@@ -294,6 +313,7 @@ mod tests {
                 "max_connections",
             ),
             ("postgres:///db", "no host"),
+            ("postgres://u:hunter2?@h/db?sslmode=maybe", "sslmode"),
         ] {
             let error = PostgresConfig::from_url(url).unwrap_err();
             assert_eq!(error.field(), Some("url"));

@@ -52,6 +52,8 @@ fn server_error(error: &DbError) -> ServerError {
     let code = error.code().code().to_owned();
     let message = match &code[..2] {
         "22" => "the server refused a value".to_owned(),
+        // What triggers and functions raise.
+        "P0" => "a function or trigger raised an error".to_owned(),
         "23" => match error.constraint() {
             Some(constraint) => format!("constraint `{constraint}` does not hold"),
             None => "a constraint does not hold".to_owned(),
@@ -75,7 +77,6 @@ fn reported(db: &DbError, access: Access) -> Failure {
     let code = db.code();
     let (kind, retryable, hint) = match *code {
         SqlState::UNIQUE_VIOLATION => (Kind::AlreadyExists, false, ""),
-        SqlState::FOREIGN_KEY_VIOLATION => (Kind::NotFound, false, ""),
         SqlState::T_R_SERIALIZATION_FAILURE | SqlState::T_R_DEADLOCK_DETECTED => {
             (Kind::Unavailable, true, "")
         }
@@ -105,7 +106,7 @@ fn reported(db: &DbError, access: Access) -> Failure {
         SqlState::INSUFFICIENT_PRIVILEGE => (
             Kind::PermissionDenied,
             false,
-            "; grant SELECT, INSERT, UPDATE and DELETE on the store's tables to this role",
+            "; the application's role needs SELECT, INSERT, UPDATE and DELETE on the store's tables, and bootstrap() the right to create and alter them",
         ),
         SqlState::INVALID_SQL_STATEMENT_NAME | SqlState::DUPLICATE_PSTATEMENT => (
             Kind::Backend,
@@ -115,7 +116,12 @@ fn reported(db: &DbError, access: Access) -> Failure {
         SqlState::TOO_MANY_CONNECTIONS
         | SqlState::CANNOT_CONNECT_NOW
         | SqlState::ADMIN_SHUTDOWN
-        | SqlState::CRASH_SHUTDOWN => (Kind::Unavailable, true, ""),
+        | SqlState::CRASH_SHUTDOWN
+        | SqlState::IDLE_SESSION_TIMEOUT => (Kind::Unavailable, true, ""),
+        // Said of a prepared statement when a column's type was changed, before it runs.
+        SqlState::FEATURE_NOT_SUPPORTED if db.message().starts_with("cached plan") => {
+            (Kind::Unavailable, true, "")
+        }
         _ => match &code.code()[..2] {
             "08" => (Kind::Unavailable, true, ""),
             "22" => (Kind::InvalidInput, false, ""),
@@ -123,8 +129,10 @@ fn reported(db: &DbError, access: Access) -> Failure {
             _ => (Kind::Backend, false, ""),
         },
     };
-    // A server that shuts down may have committed already and then waited for a replica.
-    let unsure = access == Access::Write && is_shutdown(code);
+    // A server that shuts down may have committed already and then waited for a replica, and a pooler
+    // that lost or gave up on its server (class 08) does not know.
+    let broken = is_shutdown(code) || code.code().starts_with("08");
+    let unsure = access == Access::Write && broken;
     let kind = if unsure { Kind::Indeterminate } else { kind };
     let server = server_error(db);
     let message = format!("{}{hint}", server.message);
@@ -138,7 +146,8 @@ fn reported(db: &DbError, access: Access) -> Failure {
         retry: error.is_retryable() && kind != Kind::Timeout,
         evict: match *code {
             SqlState::READ_ONLY_SQL_TRANSACTION => Evict::All,
-            _ if is_shutdown(code) => Evict::This,
+            SqlState::IDLE_SESSION_TIMEOUT | SqlState::FEATURE_NOT_SUPPORTED => Evict::This,
+            _ if broken => Evict::This,
             _ => Evict::Nothing,
         },
         error,

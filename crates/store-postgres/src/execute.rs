@@ -33,6 +33,10 @@ pub(crate) struct Answer {
 /// A driver's error, and whether it may have come after a change.
 struct Failed(DriverError, Access);
 
+/// Opens a transaction whose later statements see what was committed while the earlier ones waited,
+/// whatever the server's default is.
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
+
 /// How often a statement is sent at most.
 const ATTEMPTS: u32 = 4;
 
@@ -166,7 +170,7 @@ impl Executor {
         }
         // Each sends itself when it is first polled, which happens in this order.
         let (begun, answers, committed) = join3(
-            connection.batch_execute("BEGIN"),
+            connection.batch_execute(BEGIN),
             join_all(sent),
             connection.batch_execute("COMMIT"),
         )

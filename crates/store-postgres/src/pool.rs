@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use deadpool_postgres::{
-    Connect, Manager, ManagerConfig, Object, Pool, PoolError, QueueMode, RecyclingMethod, Runtime,
+    Connect, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, QueueMode,
+    RecyclingMethod, Runtime,
 };
 use futures_util::future::BoxFuture;
 use store_core::{Error, ErrorKind, Result};
@@ -61,6 +62,7 @@ impl Connections {
                 config.connect_timeout * u32::try_from(hosts(&config.driver)).unwrap_or(1),
             ))
             .queue_mode(QueueMode::Lifo)
+            .pre_recycle(not_idle(config.idle_timeout))
             .build()
             .map_err(|error| Error::new(ErrorKind::Backend, error.to_string()))?;
         let reaper = Some(reap_idle(&pool, config.idle_timeout));
@@ -137,6 +139,17 @@ fn session_options(config: &PostgresConfig) -> String {
         Some(theirs) => format!("{ours} {theirs}"),
         None => ours,
     }
+}
+
+/// A process that was frozen has reaped nothing, and its connections may be gone without a word.
+fn not_idle(idle_timeout: Duration) -> Hook {
+    Hook::sync_fn(move |_, metrics| {
+        if metrics.last_used() < idle_timeout {
+            Ok(())
+        } else {
+            Err(HookError::message("idle for too long"))
+        }
+    })
 }
 
 fn reap_idle(pool: &Pool, idle_timeout: Duration) -> AbortHandle {

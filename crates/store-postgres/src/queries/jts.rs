@@ -34,7 +34,7 @@ impl JtsQueries {
             last_active, expires_at, device_fingerprint, user_agent, ip_address, metadata)
      VALUES ($1, $2, $3, 1, $4, $4, $5, $6, $7, $8, $9)"),
             // Lets the logins of a principal under a policy pass one at a time, until the transaction ends.
-            lock_principal: fill.write("SELECT", &[TEXT], "SELECT pg_advisory_xact_lock(hashtextextended($1, hashtextextended('{jts_sessions}', 0)))"),
+            lock_principal: fill.write("SELECT", &[TEXT], "SELECT pg_advisory_xact_lock(hashtextextended($1, '{jts_sessions}'::regclass::oid::int8))"),
             // Keeps the `$3` newest. Runs after `LOCK_PRINCIPAL`, so that its snapshot sees all who went before.
             revoke_oldest: fill.write("DELETE jts_sessions", &[TEXT, AT, INT8], "WITH revoked AS (
        DELETE FROM {jts_sessions} WHERE aid IN (

@@ -5,6 +5,7 @@ use store_core::{
     Deployment, DeploymentStore, DeploymentUpdate, Error, ErrorKind, NewDeployment, Result,
     parse_uuid,
 };
+use tokio_postgres::error::SqlState;
 use uuid::Uuid;
 
 use super::clients;
@@ -62,7 +63,7 @@ impl DeploymentStore for PostgresStore {
             Ok(answer) if answer.changed == 0 => Err(taken("add_deployment")),
             Ok(_) => Ok(deployment),
             // The foreign key.
-            Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(error) if error.code() == Some(SqlState::FOREIGN_KEY_VIOLATION.code()) => {
                 Err(clients::unknown("add_deployment"))
             }
             Err(error) => Err(error),

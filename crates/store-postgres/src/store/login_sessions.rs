@@ -202,6 +202,10 @@ impl LoginSessionStore for PostgresStore {
                     )
                     .await?;
                 if let Some(row) = answer.rows.first() {
+                    // It may have waited for so long that the lock is over already.
+                    if until <= self.now() {
+                        continue;
+                    }
                     return Ok(LockOutcome::Acquired {
                         token,
                         session: session(row, id).map_err(|error| at(OPERATION, error))?,

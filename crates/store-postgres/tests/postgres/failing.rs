@@ -164,7 +164,7 @@ async fn a_role_without_rights_is_told_which() {
     schema.open(Settings::default()).bootstrap().await.unwrap();
     let error = store.consume_nonce("n").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PermissionDenied);
-    assert!(error.to_string().contains("grant SELECT"), "{error}");
+    assert!(error.to_string().contains("needs SELECT"), "{error}");
 
     let sql =
         format!("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA {role} TO {role}");
