@@ -26,6 +26,16 @@ pub(crate) const TESTS: &[Test] = &[
     on_server("adoption::somebody_elses_table_is_left_alone", || {
         Box::pin(somebody_elses_table_is_left_alone())
     }),
+    on_server(
+        "adoption::tables_elsewhere_on_the_path_are_not_hidden",
+        || Box::pin(tables_elsewhere_on_the_path_are_not_hidden()),
+    ),
+    on_server("adoption::tables_without_their_keys_are_refused", || {
+        Box::pin(tables_without_their_keys_are_refused())
+    }),
+    on_server("adoption::a_foreign_key_of_any_name_cascades", || {
+        Box::pin(a_foreign_key_of_any_name_cascades())
+    }),
     on_server("adoption::rows_that_break_a_constraint_stop_it", || {
         Box::pin(rows_that_break_a_constraint_stop_it())
     }),
@@ -296,5 +306,61 @@ async fn rows_that_break_a_constraint_stop_it() {
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::SchemaMismatch);
     assert!(error.to_string().contains("nothing was changed"), "{error}");
+    schema.drop().await;
+}
+
+async fn tables_elsewhere_on_the_path_are_not_hidden() {
+    let theirs = schema(LTI).await;
+    let first = Schema::create(&theirs.url).await;
+    let mut config = first.config();
+    config.tables.schema = None;
+    let path = format!("-c search_path={},{}", first.name, theirs.name);
+    config.driver.options(&path);
+    let store = store_postgres::PostgresStore::open(config, Settings::default()).unwrap();
+    let error = store.bootstrap().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::SchemaMismatch);
+    let said = error.to_string();
+    assert!(
+        said.contains(&theirs.name) && said.contains("schema option"),
+        "{said}"
+    );
+    first.drop().await;
+    theirs.drop().await;
+}
+
+async fn tables_without_their_keys_are_refused() {
+    let schema = schema(&LTI.replace(
+        "nonce varchar(255) PRIMARY KEY NOT NULL",
+        "nonce varchar(255) NOT NULL",
+    ))
+    .await;
+    let error = schema
+        .open(Settings::default())
+        .bootstrap()
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::SchemaMismatch);
+    let said = error.to_string();
+    assert!(
+        said.contains("`nonces` lacks a unique key on (nonce)"),
+        "{said}"
+    );
+    schema.drop().await;
+}
+
+async fn a_foreign_key_of_any_name_cascades() {
+    let schema = schema(&format!(
+        "{} {LTI_ROWS}",
+        LTI.replace("deployments_client_id_clients_id_fk", "fk_17")
+    ))
+    .await;
+    let store = schema.open(Settings::default());
+    store.bootstrap().await.unwrap();
+    assert!(
+        store
+            .delete_client("11111111-1111-4111-8111-111111111111")
+            .await
+            .unwrap()
+    );
     schema.drop().await;
 }

@@ -33,6 +33,12 @@ pub(crate) const TESTS: &[Test] = &[
     on_server("failing::corrupt_rows_are_named_and_not_shown", || {
         Box::pin(corrupt_rows_are_named_and_not_shown())
     }),
+    on_server("failing::a_changed_column_type_is_noticed", || {
+        Box::pin(a_changed_column_type_is_noticed())
+    }),
+    on_server("failing::policies_hold_under_any_default_isolation", || {
+        Box::pin(policies_hold_under_any_default_isolation())
+    }),
     on_server("failing::cleanup_disturbs_no_writer", || {
         Box::pin(cleanup_disturbs_no_writer())
     }),
@@ -260,5 +266,57 @@ async fn cleanup_disturbs_no_writer() {
     clock.advance(Duration::from_secs(1));
     deleted += store.cleanup(&options, &mut |_| {}).await.unwrap().total();
     assert_eq!(deleted, 2 * 16 * 60);
+    schema.drop().await;
+}
+
+/// The server refuses a prepared statement whose answer would change; a new connection prepares anew.
+async fn a_changed_column_type_is_noticed() {
+    let schema = schema().await;
+    let store = schema.open(Settings::default());
+    store.bootstrap().await.unwrap();
+    let new = || store_core::NewJtsSession::of("p".parse().unwrap());
+    let allow_all = store_core::SessionPolicy::AllowAll;
+    let created = store.create_jts_session(new(), allow_all).await.unwrap();
+    let aid = created.session.aid.as_str();
+    store.get_jts_session(aid).await.unwrap().unwrap();
+    let alter = format!(
+        "ALTER TABLE {}.jts_sessions ALTER COLUMN prn TYPE text",
+        schema.name
+    );
+    schema.execute(&alter).await;
+    store.get_jts_session(aid).await.unwrap().unwrap();
+    store
+        .rotate_state_proof(aid, created.session.current_state_proof.as_str())
+        .await
+        .unwrap();
+    schema.drop().await;
+}
+
+/// Also by stores that name the schema in different ways.
+async fn policies_hold_under_any_default_isolation() {
+    let schema = schema().await;
+    schema.open(Settings::default()).bootstrap().await.unwrap();
+    let stores = [Some(schema.name.clone()), None].map(|named| {
+        let mut config = schema.config();
+        config.tables.schema = named;
+        let path = format!(
+            "-c search_path={} -c default_transaction_isolation=serializable",
+            schema.name
+        );
+        config.driver.options(&path);
+        PostgresStore::open(config, Settings::default()).unwrap()
+    });
+    let two = store_core::SessionPolicy::Max(2.try_into().unwrap());
+    let logins = (0..20).map(|n: usize| {
+        let store = stores[n % 2].clone();
+        tokio::spawn(async move {
+            let new = store_core::NewJtsSession::of("p".parse().unwrap());
+            store.create_jts_session(new, two).await.unwrap();
+        })
+    });
+    for login in logins.collect::<Vec<_>>() {
+        login.await.unwrap();
+    }
+    assert_eq!(stores[0].count_jts_sessions("p").await.unwrap(), 2);
     schema.drop().await;
 }
