@@ -14,7 +14,11 @@ const BACKENDS: &[(&str, &str)] = &[
     ("store-dynamo", ""),
 ];
 /// Files that one of the two need not have: the backend, the file, and the reason.
-const EXCEPTIONS: &[(&str, &str, &str)] = &[];
+const EXCEPTIONS: &[(&str, &str, &str)] = &[(
+    "store-mysql",
+    "adoption/shapes.rs",
+    "the originals' tables on MySQL are mended column by column",
+)];
 
 pub(super) fn check(files: &[Source], findings: &mut Vec<Finding>) {
     for (backend, below) in BACKENDS {

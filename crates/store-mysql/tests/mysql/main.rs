@@ -1,6 +1,10 @@
 //! What only MySQL and MariaDB do: connecting, pooling, bootstrapping, adoption, plans, and a soak.
 
 #![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::print_stdout,
+    reason = "tests tell why they were skipped, and what a soak did"
+)]
 
 use std::future::Future;
 use std::pin::Pin;

@@ -32,7 +32,7 @@ const PACKAGES: [&str; 3] = [
     "mysql2@3",
 ];
 
-/// Lets Node find what @lti-tool/core imports without the end of its name, as bundlers do.
+/// Lets Node find what @lti-tool/core imports without the end of its name or its type, as bundlers do.
 const LENIENT: &str = r#"
 import { register } from 'node:module';
 register('data:text/javascript,' + encodeURIComponent(`
@@ -40,9 +40,13 @@ register('data:text/javascript,' + encodeURIComponent(`
     try {
       return await next(name, context);
     } catch (error) {
-      if (name.startsWith('.')) return next(name + '.js', context);
-      throw error;
+      if (!name.startsWith('.')) throw error;
+      return next(name + '.js', context).catch(() => next(name + '/index.js', context));
     }
+  }
+  export async function load(url, context, next) {
+    const json = url.endsWith('.json') ? { importAttributes: { type: 'json' } } : {};
+    return next(url, { ...context, ...json });
   }`));
 "#;
 
