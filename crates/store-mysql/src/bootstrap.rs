@@ -271,7 +271,8 @@ fn failed(error: &DriverError) -> Error {
 
 /// Rows that an original let in break a key of ours.
 fn not_ours(error: Error, migration: &Migration) -> Error {
-    if !matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::NotFound) {
+    let foreign_key = error.code() == Some(&error::NO_REFERENCED_ROW.to_string());
+    if error.kind() != ErrorKind::AlreadyExists && !foreign_key {
         return error;
     }
     let message = format!(

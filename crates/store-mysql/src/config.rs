@@ -139,7 +139,10 @@ impl MySqlConfig {
             .or_else(|| url.strip_prefix("mariadb://"))
             .ok_or_else(|| invalid_url("it must start with mysql:// or mariadb://"))?;
         let mut config = Self::unreached();
-        let (base, query) = rest.split_once('?').unwrap_or((rest, ""));
+        // A password may hold a question mark; nothing before its end is the query's.
+        let host = rest.find('@').unwrap_or(0);
+        let query = rest[host..].find('?').map_or(rest.len(), |at| host + at);
+        let (base, query) = (&rest[..query], rest[query..].trim_start_matches('?'));
         let mut for_driver = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -158,6 +161,16 @@ impl MySqlConfig {
             None => driver,
         };
         Ok(config)
+    }
+
+    /// A configuration of the driver's, with the defaults of everything else: what
+    /// [`from_pool`](crate::MySqlStore::from_pool) is given beside a pool.
+    #[must_use]
+    pub fn from_driver(driver: impl Into<Opts>) -> Self {
+        Self {
+            driver: driver.into(),
+            ..Self::unreached()
+        }
     }
 
     fn unreached() -> Self {
@@ -230,6 +243,10 @@ impl MySqlConfig {
     /// Checks what can be checked without a server.
     pub(crate) fn validate(&self) -> Result<()> {
         self.tables.validate()?;
+        if self.statement_timeout < Duration::from_millis(1) {
+            let message = "statement_timeout is under 1 ms";
+            return Err(Error::invalid("statement_timeout", message));
+        }
         if self.max_connections == 0 {
             return Err(Error::invalid("max_connections", "max_connections is 0"));
         }
@@ -312,6 +329,7 @@ mod tests {
             ("mysql://u:hunter2@h/db?ssl-mode=maybe", "ssl-mode"),
             ("mysql://u:hunter2@h/db?hunter=1", "hunter"),
             ("mysql://u:hunter2@h:port/db", "port"),
+            ("mysql://u:hunter2?@h/db?ssl-mode=maybe", "ssl-mode"),
             ("mysql://u:hunter2@h/db?tcp_nodelay=hunter2", "tcp_nodelay"),
             (
                 "mysql://u:hunter2@h/db?max_connections=0",

@@ -30,6 +30,9 @@ pub(crate) enum Evict {
     All,
 }
 
+/// A foreign key has no row to refer to.
+pub(crate) const NO_REFERENCED_ROW: u16 = 1452;
+
 /// The servers' error codes that mean something to us. MySQL's up to 4031 are listed in its reference,
 /// "Server Error Message Reference"; those of MariaDB from 1900 in "MariaDB Error Codes".
 mod code {
@@ -45,6 +48,11 @@ mod code {
     pub(super) const SERVER_SHUTDOWN: u16 = 1053;
     /// Unknown column.
     pub(super) const BAD_FIELD: u16 = 1054;
+    /// MariaDB: the row was changed since the transaction began.
+    pub(super) const CHECKREAD: u16 = 1020;
+    /// The table was altered meanwhile, or a prepared statement has to be prepared again for that.
+    pub(super) const TABLE_DEF_CHANGED: u16 = 1412;
+    pub(super) const NEED_REPREPARE: u16 = 1615;
     /// Too many connections.
     pub(super) const CON_COUNT: u16 = 1040;
     /// Duplicate entry for a unique key. Quotes the value.
@@ -74,8 +82,7 @@ mod code {
     /// A value is too long for its column, or wrong for its type.
     pub(super) const DATA_TOO_LONG: u16 = 1406;
     pub(super) const WRONG_VALUE: u16 = 1366;
-    /// A foreign key has no row to refer to.
-    pub(super) const NO_REFERENCED_ROW: u16 = 1452;
+    pub(super) const NO_REFERENCED_ROW: u16 = super::NO_REFERENCED_ROW;
     /// Access denied: the user needs a password, or another plugin.
     pub(super) const ACCESS_DENIED_NO_PASSWORD: u16 = 1698;
     /// The transaction, or the server, is read-only.
@@ -141,8 +148,11 @@ fn meaning(code: u16) -> (ErrorKind, bool, &'static str, bool) {
             "a unique key does not hold",
             false,
         ),
-        NO_REFERENCED_ROW => (Kind::NotFound, false, "a foreign key does not hold", false),
+        NO_REFERENCED_ROW => (Kind::Backend, false, "a foreign key does not hold", false),
         LOCK_DEADLOCK
+        | CHECKREAD
+        | TABLE_DEF_CHANGED
+        | NEED_REPREPARE
         | NODE_NOT_READY
         | SERVER_SHUTDOWN
         | CON_COUNT
@@ -179,7 +189,7 @@ fn meaning(code: u16) -> (ErrorKind, bool, &'static str, bool) {
         TABLEACCESS_DENIED | COLUMNACCESS_DENIED | DBACCESS_DENIED | SPECIFIC_ACCESS_DENIED => (
             Kind::PermissionDenied,
             false,
-            "; grant SELECT, INSERT, UPDATE and DELETE on the store's tables to this user",
+            "; the application's user needs SELECT, INSERT, UPDATE and DELETE on the store's tables, and bootstrap() the right to create and alter them",
             true,
         ),
         ACCESS_DENIED

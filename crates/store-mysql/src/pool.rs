@@ -89,6 +89,9 @@ impl Connections {
             // The server's own socket may be another server's here.
             .prefer_socket(false)
             .tcp_keepalive(keepalive.or(Some(Duration::from_secs(60))))
+            // A process that was frozen has closed nothing, and its connections may be gone without a
+            // word.
+            .conn_ttl(Some(config.idle_timeout))
             .max_allowed_packet(Some(MAX_PACKET))
             .wait_timeout(Some(SERVER_WAIT_TIMEOUT))
             .client_found_rows(false)

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::clients;
 use super::{MySqlStore, at};
+use crate::error::NO_REFERENCED_ROW;
 use crate::mapping;
 
 #[async_trait]
@@ -58,7 +59,7 @@ impl DeploymentStore for MySqlStore {
         match self.run("add_deployment", query, row).await {
             Ok(_) => Ok(deployment),
             // The foreign key.
-            Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(error) if error.code() == Some(&NO_REFERENCED_ROW.to_string()) => {
                 Err(clients::unknown("add_deployment"))
             }
             Err(error) => Err(taken("add_deployment", error)),

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use store_core::{
     Aid, CreatedJtsSession, Error, ErrorKind, JtsSession, JtsSessionStore, MAX_CLOCK_SKEW,
     MAX_METADATA_BYTES, NewJtsSession, Principal, ProofStanding, Renewal, Result, SessionPolicy,
-    StateProof, StateProofStatus, encode, expiry, judge_proof, proof_digest,
+    StateProof, StateProofStatus, Timestamp, encode, expiry, judge_proof, judged_at, proof_digest,
 };
 
 use super::{MySqlStore, at};
@@ -90,7 +90,10 @@ impl JtsSessionStore for MySqlStore {
     }
 
     async fn validate_state_proof(&self, proof: &str) -> Result<StateProofStatus> {
-        let found = self.find_by_proof("validate_state_proof", proof).await?;
+        let arrived = self.now();
+        let found = self
+            .find_by_proof("validate_state_proof", proof, arrived)
+            .await?;
         Ok(match found {
             None => StateProofStatus::Unknown,
             Some((ProofStanding::Current, session)) => StateProofStatus::Valid(session),
@@ -127,11 +130,12 @@ impl JtsSessionStore for MySqlStore {
         if !StateProof::accepts(proof) {
             return Ok(Renewal::Unknown);
         }
+        let arrived = self.now();
         for _ in 0..LOOKS {
             if let Some(session) = self.rotate(OPERATION, None, proof).await? {
                 return Ok(Renewal::Rotated(session));
             }
-            match self.find_by_proof(OPERATION, proof).await? {
+            match self.find_by_proof(OPERATION, proof, arrived).await? {
                 None => return Ok(Renewal::Unknown),
                 // It became current between the two statements: once more.
                 Some((ProofStanding::Current, _)) => {}
@@ -281,6 +285,7 @@ impl MySqlStore {
         &self,
         operation: &'static str,
         proof: &str,
+        arrived: Timestamp,
     ) -> Result<Option<(ProofStanding, Box<JtsSession>)>> {
         if !StateProof::accepts(proof) {
             return Ok(None);
@@ -306,8 +311,8 @@ impl MySqlStore {
             };
             let session = mapping::jts_session(row).map_err(|error| at(operation, error))?;
             // The clock is read after the row, so that time can't seem to run backwards.
-            let grace = self.settings().rotation_grace;
-            match judge_proof(&session, proof, self.now(), grace) {
+            let at = judged_at(&session, arrived, self.now());
+            match judge_proof(&session, proof, at, self.settings().rotation_grace) {
                 ProofStanding::FromTheFuture(gap) if gap <= MAX_CLOCK_SKEW && !waited => {
                     tokio::time::sleep(gap).await;
                     waited = true;

@@ -147,10 +147,11 @@ impl LoginSessionStore for MySqlStore {
         let settings = self.settings();
         let property = settings.lock_verification_property.as_str();
         let queries = &self.queries().login;
-        let now = self.now();
-        let until = now.checked_add(settings.max_lock_time);
-        let until = until.unwrap_or(Timestamp::MAX);
         let decide = |seen: Vec<Answer>| {
+            // As of the row's lock, for which it may have waited.
+            let now = self.now();
+            let until = now.checked_add(settings.max_lock_time);
+            let until = until.unwrap_or(Timestamp::MAX);
             let Stored { session, lock } = first(&seen, id)?.ok_or_else(|| unknown(OPERATION))?;
             let lock = lock.map(|(_, lock)| lock);
             Ok(
@@ -172,7 +173,7 @@ impl LoginSessionStore for MySqlStore {
                 },
             )
         };
-        let look = [(&queries.lock_row, vec![id.into(), mapping::at(now)])];
+        let look = [(&queries.lock_row, vec![id.into(), mapping::at(self.now())])];
         let outcome = self.inner.executor.look_then(&look, decide).await;
         outcome.map_err(|error| at(OPERATION, error))
     }

@@ -160,7 +160,7 @@ async fn a_role_without_rights_is_told_which(server: Server) -> Outcome {
         .unwrap();
     let error = store.consume_nonce("n").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PermissionDenied);
-    assert!(error.to_string().contains("grant SELECT"), "{error}");
+    assert!(error.to_string().contains("needs SELECT"), "{error}");
 
     let sql = format!("GRANT INSERT, UPDATE, DELETE ON {name}.* TO '{name}'@'%'");
     database.execute(&sql).await;
