@@ -5,17 +5,23 @@ use std::fmt::Write as _;
 use std::ops::AddAssign;
 
 use comfy_table::{CellAlignment, Table, presets};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 /// One line of the report file: a conformance case that ran, or was skipped, on one server by one lane.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Case {
     backend: String,
+    /// Empty where there was none to run against.
+    #[serde(deserialize_with = "none_is_empty")]
     server: String,
     lane: String,
     case: String,
     status: Status,
     reason: Option<String>,
+}
+
+fn none_is_empty<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    Option::<String>::deserialize(from).map(Option::unwrap_or_default)
 }
 
 impl Case {

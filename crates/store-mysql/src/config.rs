@@ -1,6 +1,7 @@
 //! How to reach the server: plain data, most of it from a connection URL.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -156,9 +157,14 @@ impl MySqlConfig {
         let socket = config.driver.socket().map(str::to_owned);
         let for_driver = format!("mysql://{base}?{}", for_driver.join("&"));
         let driver = Opts::from_url(&for_driver).map_err(|error| url_error(&error))?;
-        config.driver = match socket {
-            Some(_) => OptsBuilder::from_opts(driver).socket(socket).into(),
-            None => driver,
+        config.driver = match (socket, ip_literal(&driver)) {
+            (Some(socket), _) => OptsBuilder::from_opts(driver).socket(Some(socket)).into(),
+            // The driver would ask DNS for the brackets too.
+            (None, Some(ip)) => OptsBuilder::from_opts(driver)
+                .ip_or_hostname(ip.to_string())
+                .resolved_ips(Some([ip]))
+                .into(),
+            (None, None) => driver,
         };
         Ok(config)
     }
@@ -267,6 +273,13 @@ impl MySqlConfig {
     }
 }
 
+/// The address that is written `[::1]` in a URL.
+fn ip_literal(driver: &Opts) -> Option<IpAddr> {
+    let host = driver.ip_or_hostname();
+    let ip = host.strip_prefix('[')?.strip_suffix(']')?;
+    ip.parse().ok()
+}
+
 /// What the driver says of a URL, without the values that it quotes.
 fn url_error(error: &UrlError) -> Error {
     match error {
@@ -320,6 +333,13 @@ mod tests {
         let config = MySqlConfig::from_url(url).unwrap();
         assert_eq!(config.driver.socket(), Some("/run/mysqld/mysqld.sock"));
         assert_eq!(config.driver.user(), Some("u"));
+    }
+
+    #[test]
+    fn an_address_may_be_written_in_brackets() {
+        let config = MySqlConfig::from_url("mysql://u@[::1]:3307/db").unwrap();
+        assert_eq!(config.driver.ip_or_hostname(), "::1");
+        assert_eq!(config.driver.tcp_port(), 3307);
     }
 
     #[test]
