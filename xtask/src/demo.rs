@@ -1,6 +1,7 @@
 //! `cargo xtask demo`: the story of an LTI launch and what follows, told by a store and checked as it goes.
 
 mod devices;
+mod emulator;
 mod ending;
 mod launch;
 mod refresh;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use store_core::{Settings, Store};
+use store_dynamo::DynamoStore;
 use store_memory::MemoryStore;
 use store_postgres::PostgresStore;
 
@@ -49,6 +51,8 @@ pub(crate) struct Args {
 enum Backend {
     Memory,
     Postgres,
+    /// Without --url, an emulator in this process.
+    Dynamo,
 }
 
 impl Backend {
@@ -57,15 +61,17 @@ impl Backend {
         match self {
             Self::Memory => "memory",
             Self::Postgres => "postgres",
+            Self::Dynamo => "dynamo",
         }
     }
 
     fn of_url(url: &str) -> Result<Self> {
         match url.split_once("://") {
             Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres),
+            Some(("dynamodb", _)) => Ok(Self::Dynamo),
             // The URL may hold a password, also where it is malformed.
             _ => bail!(
-                "--url is of no kind that is known; it looks like postgres://user:password@host/database"
+                "--url is of no kind that is known; it looks like postgres://user:password@host/database or dynamodb://region"
             ),
         }
     }
@@ -132,6 +138,16 @@ async fn open(backend: Backend, url: &str, settings: Settings) -> Result<Arc<dyn
             PostgresStore::connect(url, settings)
                 .await
                 .context("opening the database")?,
+        ),
+        Backend::Dynamo if url.is_empty() => Arc::new(
+            DynamoStore::open(emulator::start().await?, settings)
+                .await
+                .context("opening the emulator")?,
+        ),
+        Backend::Dynamo => Arc::new(
+            DynamoStore::connect(url, settings)
+                .await
+                .context("opening DynamoDB")?,
         ),
     })
 }

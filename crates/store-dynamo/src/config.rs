@@ -93,6 +93,9 @@ pub struct DynamoConfig {
     pub retry_budget: Duration,
     /// When an idle connection is closed. 20 s by default.
     pub idle_timeout: Duration,
+    /// How many items a transaction has at most: 100 by default, as DynamoDB allows. Older emulators
+    /// allow fewer: DynamoDB Local 1.12 allows 10.
+    pub transaction_limit: usize,
     /// How long bootstrap waits for a table to become active. 5 min by default.
     pub bootstrap_timeout: Duration,
     /// What bootstrap asks for when it creates the table.
@@ -111,6 +114,7 @@ impl Default for DynamoConfig {
             request_timeout: Duration::from_secs(5),
             retry_budget: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(20),
+            transaction_limit: 100,
             bootstrap_timeout: Duration::from_secs(300),
             options: TableOptions::default(),
         }
@@ -127,6 +131,7 @@ impl fmt::Debug for DynamoConfig {
             .field("request_timeout", &self.request_timeout)
             .field("retry_budget", &self.retry_budget)
             .field("idle_timeout", &self.idle_timeout)
+            .field("transaction_limit", &self.transaction_limit)
             .field("bootstrap_timeout", &self.bootstrap_timeout)
             .field("options", &self.options)
             .finish_non_exhaustive()
@@ -200,6 +205,10 @@ impl DynamoConfig {
         {
             let message = "endpoint must start with http:// or https://";
             return Err(Error::invalid("endpoint", message));
+        }
+        if !(10..=100).contains(&self.transaction_limit) {
+            let message = "transaction_limit must be between 10 and 100";
+            return Err(Error::invalid("transaction_limit", message));
         }
         for (field, timeout) in [
             ("connect_timeout", self.connect_timeout),

@@ -75,10 +75,8 @@ where
         SdkError::DispatchFailure(failure) => {
             let cause = chain(error);
             // No credentials, a connection that could not be opened: nothing was sent.
-            let connecting = ["connect error", "dns error", "HTTP connect", "refused"]
-                .iter()
-                .any(|sign| cause.contains(sign));
-            if failure.is_user() || failure.is_other() || connecting {
+            let before_sending = ["connect error", "dns error", "HTTP connect", "credential"];
+            if before_sending.iter().any(|sign| cause.contains(sign)) {
                 unsent(&cause)
             } else if failure.is_timeout() {
                 unanswered(access)
@@ -141,7 +139,7 @@ fn speaks_of_keys(said: &str) -> bool {
 
 /// The request was not sent.
 fn unsent(cause: &str) -> Failure {
-    if cause.contains("credential") || cause.contains("identity") {
+    if cause.contains("credential") {
         let message = format!("there are no credentials: {cause}");
         return Failure {
             error: Error::new(ErrorKind::PermissionDenied, message),

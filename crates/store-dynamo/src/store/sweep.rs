@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use store_core::{CleanupKind, Result, Timestamp};
 
 use super::DynamoStore;
-use crate::execute::{Operation, TRANSACTION, Transacted};
+use crate::execute::{Operation, Transacted};
 use crate::mapping::{self, Item, at, item, s};
 use crate::queries::{self, Key};
 use crate::write::Write;
@@ -85,7 +85,7 @@ impl DynamoStore {
         aids: &[String],
     ) -> Result<u64> {
         let mut deleted = 0;
-        for some in aids.chunks(TRANSACTION) {
+        for some in aids.chunks(self.inner.config.transaction_limit) {
             deleted += delete_together(operation, partition, some.to_vec()).await?;
         }
         operation.write(Write::delete(word)).await?;

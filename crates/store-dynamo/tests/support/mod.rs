@@ -42,6 +42,14 @@ impl Server {
         }
     }
 
+    /// How many items its transactions take.
+    pub fn transaction_limit(self) -> usize {
+        match self {
+            Self::Emulator => 100,
+            Self::Local => 10,
+        }
+    }
+
     /// A table of a test's own.
     pub fn place(self) -> Place {
         let endpoint = self.endpoint().expect("the server is there");
@@ -51,6 +59,7 @@ impl Server {
                 region: Some("eu-west-1".to_owned()),
                 endpoint: Some(endpoint),
                 credentials: Some(credentials()),
+                transaction_limit: self.transaction_limit(),
                 prefix: format!("t-{}-", Uuid::new_v4().simple()),
                 ..DynamoConfig::default()
             },
