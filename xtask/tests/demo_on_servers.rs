@@ -25,5 +25,16 @@ fn main() {
             Err(Failed::from(String::from_utf8_lossy(&told)))
         })
     });
-    libtest_mimic::run(&Arguments::from_args(), trials.into()).exit();
+    // Needs no server: the emulator is a part of the demo.
+    let emulator = Trial::test("demo on the DynamoDB emulator", || {
+        let mut demo = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        let output = demo.args(["demo", "--backend", "dynamo"]).output()?;
+        if output.status.success() {
+            return Ok(());
+        }
+        let told = [output.stdout, output.stderr].concat();
+        Err(Failed::from(String::from_utf8_lossy(&told)))
+    });
+    let trials = trials.into_iter().chain([emulator]).collect();
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }

@@ -3,6 +3,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod adoption;
 mod bootstrap;
 mod config;
 mod definitions;
@@ -13,5 +14,6 @@ mod queries;
 mod store;
 mod write;
 
+pub use adoption::{ImportCursor, ImportReport};
 pub use config::{Billing, Capacity, DynamoConfig, Encryption, TableOptions};
 pub use store::DynamoStore;

@@ -15,8 +15,8 @@ use crate::config::DynamoConfig;
 use crate::execute::{Executor, Operation, ServerName};
 
 mod cleanup;
-mod clients;
-mod deployments;
+pub(crate) mod clients;
+pub(crate) mod deployments;
 mod jts_proofs;
 mod jts_sessions;
 mod launch_configs;

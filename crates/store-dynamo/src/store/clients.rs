@@ -122,10 +122,10 @@ impl ClientStore for DynamoStore {
 }
 
 /// Where the item that makes a client unique stands in the transactions that write clients.
-pub(super) const REGISTERED: usize = 0;
+pub(crate) const REGISTERED: usize = 0;
 
 /// Adds a client. The second write refuses a base that a renamed client claims.
-pub(super) fn insert(stored: &StoredClient) -> Vec<Write> {
+pub(crate) fn insert(stored: &StoredClient) -> Vec<Write> {
     let client = &stored.client;
     let id = client.id.to_string();
     let registered = queries::registered_client(client.iss.as_str(), client.client_id.as_str());
@@ -138,7 +138,7 @@ pub(super) fn insert(stored: &StoredClient) -> Vec<Write> {
 }
 
 /// Changes a client that is still as `seen`.
-pub(super) fn replace(seen: &StoredClient, next: &StoredClient) -> Vec<Write> {
+pub(crate) fn replace(seen: &StoredClient, next: &StoredClient) -> Vec<Write> {
     let client = &next.client;
     let id = client.id.to_string();
     let key = |stored: &StoredClient| {
@@ -201,14 +201,14 @@ fn apply(client: &mut Client, update: ClientUpdate) {
 }
 
 /// A client as it is stored.
-pub(super) async fn stored(operation: &Operation, id: &str) -> Result<Option<StoredClient>> {
+pub(crate) async fn stored(operation: &Operation, id: &str) -> Result<Option<StoredClient>> {
     let found = operation.get(queries::client(id)).await?;
     found.map(mapping::client).transpose()
 }
 
 /// A client with its deployments, in one query: deployments sort before their client, so that they are
 /// all there if the client still is when it is read.
-pub(super) async fn read(operation: &Operation, id: &str) -> Result<Option<ClientWithDeployments>> {
+pub(crate) async fn read(operation: &Operation, id: &str) -> Result<Option<ClientWithDeployments>> {
     let mut items = operation.query(&queries::client_partition(id), "").await?;
     let is_client = |item: &Item| item.contains_key("iss");
     let Some(client) = items.pop_if(|item| is_client(item)) else {
@@ -229,6 +229,6 @@ fn taken() -> Error {
 }
 
 /// No client has the id.
-pub(super) fn unknown() -> Error {
+pub(crate) fn unknown() -> Error {
     Error::new(ErrorKind::NotFound, "no client has this id")
 }

@@ -133,7 +133,7 @@ impl DeploymentStore for DynamoStore {
 const MARKER: usize = 0;
 
 /// Adds a deployment of a client that must exist.
-pub(super) fn insert(owner: &StoredClient, stored: &StoredDeployment) -> Vec<Write> {
+pub(crate) fn insert(owner: &StoredClient, stored: &StoredDeployment) -> Vec<Write> {
     let client = owner.client.id.to_string();
     let deployment = &stored.deployment;
     let key = queries::deployment(&client, &deployment.id.to_string());
@@ -157,7 +157,7 @@ fn delete_marker(owner: &StoredClient, deployment: &Deployment) -> Write {
     Write::delete(key)
 }
 
-fn owner_exists(owner: &StoredClient) -> Write {
+pub(crate) fn owner_exists(owner: &StoredClient) -> Write {
     let id = owner.client.id.to_string();
     Write::check(queries::client(&id)).when(queries::EXISTS)
 }

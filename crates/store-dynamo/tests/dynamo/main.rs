@@ -14,6 +14,7 @@ use support::Server;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod adoption;
 mod bootstrap;
 mod costs;
 mod failing;
@@ -50,6 +51,7 @@ const fn on_emulator(name: &'static str, run: Run) -> Test {
 
 fn main() {
     let all = [
+        adoption::TESTS,
         bootstrap::TESTS,
         costs::TESTS,
         failing::TESTS,
