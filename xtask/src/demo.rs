@@ -19,6 +19,7 @@ use clap::ValueEnum;
 use store_core::{Settings, Store};
 use store_dynamo::DynamoStore;
 use store_memory::MemoryStore;
+use store_mysql::MySqlStore;
 use store_postgres::PostgresStore;
 
 use self::ending::Made;
@@ -51,6 +52,8 @@ pub(crate) struct Args {
 enum Backend {
     Memory,
     Postgres,
+    /// MySQL or MariaDB. Without --url, MariaDB is found or started.
+    Mysql,
     /// Without --url, an emulator in this process.
     Dynamo,
 }
@@ -61,17 +64,29 @@ impl Backend {
         match self {
             Self::Memory => "memory",
             Self::Postgres => "postgres",
+            Self::Mysql => "mysql",
             Self::Dynamo => "dynamo",
+        }
+    }
+
+    /// The kind of server that is found or started for it, if any.
+    fn server(self) -> Option<&'static str> {
+        match self {
+            Self::Postgres => Some("postgres"),
+            // Unlike MySQL it can be installed on Debian.
+            Self::Mysql => Some("mariadb"),
+            Self::Memory | Self::Dynamo => None,
         }
     }
 
     fn of_url(url: &str) -> Result<Self> {
         match url.split_once("://") {
             Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres),
+            Some(("mysql", _)) => Ok(Self::Mysql),
             Some(("dynamodb", _)) => Ok(Self::Dynamo),
             // The URL may hold a password, also where it is malformed.
             _ => bail!(
-                "--url is of no kind that is known; it looks like postgres://user:password@host/database or dynamodb://region"
+                "--url is of no kind that is known; it looks like postgres://user:password@host/database, mysql://user:password@host/database or dynamodb://region"
             ),
         }
     }
@@ -122,7 +137,9 @@ pub(crate) fn run(supervisor: &Supervisor, args: &Args) -> Result<bool> {
 
 /// The URL of a server that is found or started; empty for a backend that needs none.
 fn server(supervisor: &Supervisor, backend: Backend) -> Result<String> {
-    let kind = KINDS.iter().find(|kind| kind.name() == backend.name());
+    let kind = KINDS
+        .iter()
+        .find(|kind| Some(kind.name()) == backend.server());
     let Some(&kind) = kind else {
         return Ok(String::new());
     };
@@ -136,6 +153,11 @@ async fn open(backend: Backend, url: &str, settings: Settings) -> Result<Arc<dyn
         Backend::Memory => Arc::new(MemoryStore::new(settings)),
         Backend::Postgres => Arc::new(
             PostgresStore::connect(url, settings)
+                .await
+                .context("opening the database")?,
+        ),
+        Backend::Mysql => Arc::new(
+            MySqlStore::connect(url, settings)
                 .await
                 .context("opening the database")?,
         ),

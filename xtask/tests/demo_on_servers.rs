@@ -5,7 +5,11 @@ use std::process::Command;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 /// The variable with a server's URL, and what keeps the demo's tables apart from those of other tests.
-const SERVERS: [(&str, &str); 1] = [("STORE_TEST_POSTGRES_URL", "schema=demo")];
+const SERVERS: [(&str, &str); 3] = [
+    ("STORE_TEST_POSTGRES_URL", "schema=demo"),
+    ("STORE_TEST_MYSQL_URL", "table_prefix=demo_"),
+    ("STORE_TEST_MARIADB_URL", "table_prefix=demo_"),
+];
 
 fn main() {
     let trials = SERVERS.map(|(variable, apart)| {
