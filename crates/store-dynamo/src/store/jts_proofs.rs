@@ -2,7 +2,7 @@
 
 use store_core::{
     Aid, Error, ErrorKind, JtsSession, MAX_CLOCK_SKEW, ProofStanding, Renewal, Result, StateProof,
-    StateProofStatus, Timestamp, judge_proof,
+    StateProofStatus, Timestamp, judge_proof, judged_at,
 };
 
 use super::DynamoStore;
@@ -34,11 +34,14 @@ enum Rotation {
 
 impl DynamoStore {
     pub(super) async fn validate(&self, proof: &str) -> Result<StateProofStatus> {
+        let arrived = self.now();
         let operation = self.begin().await?;
         let Some(pointer) = follow(&operation, proof).await? else {
             return Ok(StateProofStatus::Unknown);
         };
-        let judged = self.judge(&operation, &pointer, proof, None).await?;
+        let judged = self
+            .judge(&operation, &pointer, (proof, arrived), None)
+            .await?;
         Ok(match judged {
             None => StateProofStatus::Unknown,
             Some((ProofStanding::Current, session)) => StateProofStatus::Valid(session),
@@ -72,6 +75,7 @@ impl DynamoStore {
 
     pub(super) async fn renew(&self, proof: &str) -> Result<Renewal> {
         let mut operation = self.begin().await?;
+        let arrived = self.now();
         let Some(pointer) = follow(&operation, proof).await? else {
             return Ok(Renewal::Unknown);
         };
@@ -81,7 +85,10 @@ impl DynamoStore {
                 Rotation::Refused(None) => return Ok(Renewal::Unknown),
                 Rotation::Refused(stored) => stored,
             };
-            match self.judge(&operation, &pointer, proof, stored).await? {
+            match self
+                .judge(&operation, &pointer, (proof, arrived), stored)
+                .await?
+            {
                 None => return Ok(Renewal::Unknown),
                 // The clock stepped between the two requests: once more.
                 Some((ProofStanding::Current, _)) => operation.look_again().await?,
@@ -158,7 +165,7 @@ impl DynamoStore {
         &self,
         operation: &Operation,
         pointer: &Pointer,
-        proof: &str,
+        (proof, arrived): (&str, Timestamp),
         mut stored: Option<Box<JtsSession>>,
     ) -> Result<Option<(ProofStanding, Box<JtsSession>)>> {
         let mut waited = false;
@@ -171,8 +178,8 @@ impl DynamoStore {
                 return Ok(None);
             };
             // The clock is read after the item, so that time can't seem to run backwards.
-            let grace = self.settings().rotation_grace;
-            match judge_proof(&session, proof, self.now(), grace) {
+            let at = judged_at(&session, arrived, self.now());
+            match judge_proof(&session, proof, at, self.settings().rotation_grace) {
                 ProofStanding::FromTheFuture(gap) if gap <= MAX_CLOCK_SKEW && !waited => {
                     tokio::time::sleep(gap).await;
                     waited = true;
