@@ -1,0 +1,38 @@
+//! Measures the stores against the bare drivers and against other stores, and says how they compare.
+//!
+//! `cargo xtask bench` provides servers and runs this. By itself it takes servers from the variables that tests use:
+//! `cargo run --release -p benches -- --backend postgres --scenario S1`.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command-line tool talks to its user"
+)]
+
+mod backend;
+mod case;
+mod drive;
+mod options;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod progress;
+mod results;
+mod run;
+mod subject;
+mod table;
+mod world;
+
+use anyhow::Result;
+use clap::Parser;
+
+use crate::options::Options;
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let results = runtime.block_on(run::all(&options))?;
+    println!("{}", table::render(&results));
+    println!("written to {}", options.output.display());
+    Ok(())
+}

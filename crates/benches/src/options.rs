@@ -1,0 +1,100 @@
+//! What a run is asked for.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Parser;
+
+use crate::backend::Backend;
+use crate::case::{Case, Kind, Scenario};
+
+/// Measures the stores against the bare drivers and against other stores.
+#[derive(Debug, Parser)]
+#[command(name = "benches")]
+pub(crate) struct Options {
+    /// Measure this backend only (may be repeated) [default: all whose server the environment names].
+    #[arg(long, value_enum)]
+    pub(crate) backend: Vec<Backend>,
+    /// Measure on the server at this URL; needs one --backend.
+    #[arg(long)]
+    pub(crate) url: Option<String>,
+    /// Measure this scenario only (may be repeated).
+    #[arg(long, value_enum, ignore_case = true)]
+    pub(crate) scenario: Vec<Scenario>,
+    /// Measure this implementation only: ours, raw or a peer's name (may be repeated).
+    #[arg(long)]
+    pub(crate) implementation: Vec<String>,
+    /// S1 to S7 at 16 tasks, in about two minutes.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// How often each is measured [default: 3].
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// How long each is measured each time [default: 5, quick 1].
+    #[arg(long)]
+    seconds: Option<f64>,
+    /// How many tasks call at once (may be repeated) [default: 1, 16 and 64, quick 16].
+    #[arg(long)]
+    tasks: Vec<usize>,
+    /// How many sessions of each kind are stored at first [default: 100,000; on DynamoDB 10,000].
+    #[arg(long)]
+    rows: Option<usize>,
+    /// Where the results are written.
+    #[arg(long, value_name = "FILE", default_value = "target/bench/results.json")]
+    pub(crate) output: PathBuf,
+}
+
+impl Options {
+    pub(crate) fn rounds(&self) -> usize {
+        self.rounds.unwrap_or(3).max(1)
+    }
+
+    pub(crate) fn length(&self) -> Duration {
+        let seconds = self.seconds.unwrap_or(if self.quick { 1.0 } else { 5.0 });
+        Duration::from_secs_f64(seconds.clamp(0.05, 3_600.0))
+    }
+
+    /// Before each measurement, so that connections are open and statements prepared.
+    pub(crate) fn warm_up(&self) -> Duration {
+        self.length()
+            .mul_f64(0.2)
+            .clamp(Duration::from_millis(100), Duration::from_millis(500))
+    }
+
+    pub(crate) fn tasks(&self) -> Vec<usize> {
+        match (&self.tasks[..], self.quick) {
+            ([], true) => vec![16],
+            ([], false) => vec![1, 16, 64],
+            (tasks, _) => tasks.iter().map(|&tasks| tasks.max(1)).collect(),
+        }
+    }
+
+    pub(crate) fn rows(&self, backend: Backend) -> usize {
+        self.rows.unwrap_or(backend.default_rows()).max(64)
+    }
+
+    pub(crate) fn cases(&self) -> Vec<Case> {
+        let wanted = |case: &Case| match &self.scenario[..] {
+            [] => !self.quick || case.scenario() != Scenario::S9,
+            some => some.contains(&case.scenario()),
+        };
+        Case::ALL.into_iter().filter(wanted).collect()
+    }
+
+    pub(crate) fn wants(&self, implementation: &str) -> bool {
+        self.implementation.is_empty()
+            || self
+                .implementation
+                .iter()
+                .any(|wanted| implementation.contains(wanted.as_str()))
+    }
+
+    /// How many tasks a case is measured with: one that nothing waits for is the same with any.
+    pub(crate) fn tasks_of(&self, case: Case) -> Vec<usize> {
+        let tasks = self.tasks();
+        match case.kind() {
+            Kind::Cached => tasks.into_iter().take(1).collect(),
+            Kind::Read | Kind::Write => tasks,
+        }
+    }
+}

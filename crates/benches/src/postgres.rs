@@ -1,0 +1,206 @@
+//! PostgreSQL: a schema of its own, loaded in bulk.
+
+mod raw;
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use async_trait::async_trait;
+use store_core::{LaunchConfigStore, SchemaStore, Settings};
+use store_postgres::{PostgresConfig, PostgresStore, SslMode};
+use tokio_postgres::{Client, NoTls};
+
+use self::raw::{Raw, jsonb, timestamp};
+use crate::backend::{Bench, is_stale, place};
+use crate::subject::{Ours, Subject};
+use crate::world::{JtsDetails, World};
+
+/// How many rows a statement loads.
+const CHUNK: usize = 10_000;
+/// How many nonces there are before any is measured: the planner must have seen some.
+const NONCES: i32 = 10_000;
+
+pub(crate) struct Postgres {
+    url: String,
+    schema: String,
+    server: String,
+    admin: Client,
+}
+
+impl Postgres {
+    pub(crate) async fn open(url: &str) -> Result<Self> {
+        let admin = connect(&PostgresConfig::from_url(url)?.driver).await?;
+        let version: String = admin.query_one("SHOW server_version", &[]).await?.get(0);
+        let version = version.split(' ').next().unwrap_or_default();
+        let schema = place();
+        for row in admin
+            .query(
+                "SELECT nspname::text FROM pg_namespace WHERE nspname LIKE 'bench%'",
+                &[],
+            )
+            .await?
+        {
+            let name: String = row.get(0);
+            if is_stale(&name) || name == schema {
+                let drop = format!("DROP SCHEMA IF EXISTS {name} CASCADE");
+                admin.batch_execute(&drop).await?;
+            }
+        }
+        admin
+            .batch_execute(&format!("CREATE SCHEMA {schema}"))
+            .await?;
+        Ok(Self {
+            url: url.to_owned(),
+            server: format!("PostgreSQL {version}"),
+            schema,
+            admin,
+        })
+    }
+
+    fn config(&self) -> Result<PostgresConfig> {
+        let mut config = PostgresConfig::from_url(&self.url)?;
+        // The bare driver is measured without TLS too.
+        config.ssl_mode = SslMode::Disable;
+        config.tables.schema = Some(self.schema.clone());
+        Ok(config)
+    }
+
+    fn store(&self) -> Result<PostgresStore> {
+        Ok(PostgresStore::open(self.config()?, Settings::default())?)
+    }
+
+    async fn load_lti(&self, world: &World) -> Result<()> {
+        let statement = self.fill(
+            "INSERT INTO {sessions} (id, data, expires_at)
+             SELECT id, $2, $3 FROM unnest($1::uuid[]) id",
+        );
+        let until = timestamp(24);
+        for keys in world.lti.chunks(CHUNK) {
+            let ids: Vec<_> = keys.iter().map(|key| key.uuid).collect();
+            let data = jsonb(&world.lti_json);
+            self.admin
+                .execute(&statement, &[&ids, &data, &until])
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn load_jts(&self, world: &World) -> Result<()> {
+        let statement = self.fill(
+            "INSERT INTO {jts_sessions} (aid, prn, current_state_proof, state_proof_version,
+               created_at, last_active, expires_at, device_fingerprint, user_agent, ip_address,
+               metadata)
+             SELECT aid, prn, proof, 1, $4, $4, $5, $6, $7, $8, $9
+             FROM unnest($1::text[], $2::text[], $3::text[]) AS t (aid, prn, proof)",
+        );
+        let (now, until) = (timestamp(0), timestamp(7 * 24));
+        for (chunk, keys) in world.jts.chunks(CHUNK).enumerate() {
+            let aids: Vec<_> = keys.iter().map(|key| key.aid.as_str()).collect();
+            let numbers = chunk * CHUNK..;
+            let prns = numbers.take(keys.len()).map(|n| JtsDetails::of(n).prn);
+            let prns: Vec<_> = prns.collect();
+            let proofs: Vec<_> = keys.iter().map(|key| key.proof()).collect();
+            let details = JtsDetails::of(0);
+            let metadata = jsonb(details.metadata);
+            self.admin
+                .execute(
+                    &statement,
+                    &[
+                        &aids,
+                        &prns,
+                        &proofs,
+                        &now,
+                        &until,
+                        &details.device_fingerprint,
+                        &details.user_agent,
+                        &details.ip_address,
+                        &metadata,
+                    ],
+                )
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn load_logins(&self, world: &World) -> Result<()> {
+        let statement = self.fill(
+            "INSERT INTO {login_sessions} (id, data, expires_at, version)
+             SELECT id, $2, $3, 1 FROM unnest($1::text[]) id",
+        );
+        let until = timestamp(24);
+        for keys in world.logins.chunks(CHUNK) {
+            let ids: Vec<_> = keys.iter().map(|key| key.id.as_str()).collect();
+            let data = jsonb(&world.login_json);
+            self.admin
+                .execute(&statement, &[&ids, &data, &until])
+                .await?;
+        }
+        Ok(())
+    }
+
+    fn fill(&self, sql: &str) -> String {
+        raw::fill(sql, &self.schema)
+    }
+}
+
+async fn connect(config: &tokio_postgres::Config) -> Result<Client> {
+    let (client, connection) = config.connect(NoTls).await.context("connecting")?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+#[async_trait]
+impl Bench for Postgres {
+    fn server(&self) -> &str {
+        &self.server
+    }
+
+    async fn load(&self, world: &mut World) -> Result<()> {
+        let store = self.store()?;
+        store.bootstrap().await?;
+        for config in &world.launch_configs {
+            store.save_launch_config(config).await?;
+        }
+        self.load_lti(world).await?;
+        self.load_jts(world).await?;
+        self.load_logins(world).await?;
+        let nonces = self.fill(
+            "INSERT INTO {nonces} (nonce, expires_at)
+             SELECT 'loaded-' || n, $1 FROM generate_series(1, $2) n",
+        );
+        self.admin
+            .execute(&nonces, &[&timestamp(24), &NONCES])
+            .await?;
+        for table in [
+            "clients",
+            "deployments",
+            "nonces",
+            "sessions",
+            "jts_sessions",
+            "jts_retired_state_proofs",
+            "login_sessions",
+        ] {
+            let vacuum = self.fill(&format!("VACUUM (ANALYZE) {{{table}}}"));
+            self.admin.batch_execute(&vacuum).await?;
+        }
+        // So that the checkpoint that loading calls for does not fall into a measurement. Only some roles may.
+        let _ = self.admin.batch_execute("CHECKPOINT").await;
+        Ok(())
+    }
+
+    async fn ours(&self) -> Result<Arc<dyn Subject>> {
+        Ok(Arc::new(Ours::new(Arc::new(self.store()?))))
+    }
+
+    async fn raw(&self) -> Result<Arc<dyn Subject>> {
+        let mut config = self.config()?.driver;
+        // As in the store's own sessions; without it the planner prefers scans of tables that are small.
+        config.options("-c enable_seqscan=off -c jit=off");
+        Ok(Arc::new(Raw::new(config, &self.schema)?))
+    }
+
+    async fn remove(&self) -> Result<()> {
+        let drop = format!("DROP SCHEMA IF EXISTS {} CASCADE", self.schema);
+        Ok(self.admin.batch_execute(&drop).await?)
+    }
+}
