@@ -1,9 +1,4 @@
-//! Domain types, traits and pure rules of the authentication state stores.
-//!
-//! A store keeps three kinds of state: what an LTI 1.3 tool needs ([`LtiStore`]), sessions of the
-//! Janus Token System ([`JtsSessionStore`]) and login sessions of a web front end
-//! ([`LoginSessionStore`]). This crate has no driver and does no I/O; `store-memory`,
-//! `store-postgres` and others implement it, and `store-testkit` proves that they do.
+#![doc = include_str!("../README.md")]
 //!
 //! # What every store promises
 //!
@@ -45,6 +40,7 @@ mod serverless;
 mod settings;
 mod store;
 mod text;
+mod transfer;
 
 #[cfg(feature = "cache")]
 mod cache;
@@ -85,3 +81,6 @@ pub use serverless::{Serverless, default_max_connections};
 pub use settings::{Settings, expiry};
 pub use store::{LtiStore, Store};
 pub use text::{PublicText, Text, TextKind};
+pub use transfer::{
+    Placement, Record, RecordKind, RecordPage, StoredJtsSession, StoredNonce, TransferStore,
+};
