@@ -3,7 +3,6 @@
 use crate::{
     CleanupStore, ClientStore, DeploymentStore, JtsSessionStore, LaunchConfigStore, Lifecycle,
     LoginSessionStore, LtiSessionStore, NonceStore, RegistrationSessionStore, SchemaStore,
-    TransferStore,
 };
 
 /// What an LTI 1.3 tool keeps. Implemented by whatever implements its parts.
@@ -31,13 +30,7 @@ impl<S> LtiStore for S where
 /// Everything that every backend keeps and does; use it as `Arc<dyn Store>`. Implemented by whatever
 /// implements its parts.
 pub trait Store:
-    LtiStore
-    + JtsSessionStore
-    + LoginSessionStore
-    + CleanupStore
-    + TransferStore
-    + SchemaStore
-    + Lifecycle
+    LtiStore + JtsSessionStore + LoginSessionStore + CleanupStore + SchemaStore + Lifecycle
 {
 }
 
@@ -46,7 +39,6 @@ impl<S> Store for S where
         + JtsSessionStore
         + LoginSessionStore
         + CleanupStore
-        + TransferStore
         + SchemaStore
         + Lifecycle
         + ?Sized

@@ -17,6 +17,7 @@ mod lti_sessions;
 mod nonces;
 mod registration_sessions;
 mod schema;
+mod transfer;
 
 /// The name of this backend in errors.
 const BACKEND: &str = "memory";

@@ -42,6 +42,13 @@ impl<K: Clone + Eq + Hash + Ord, V> Table<K, V> {
         row.map(|row| &mut row.value)
     }
 
+    /// The keys of all live rows, in no order.
+    pub(crate) fn live(&self, now: Timestamp) -> impl Iterator<Item = &K> {
+        let rows = self.rows.iter();
+        rows.filter(move |(_, row)| row.expires_at > now)
+            .map(|(key, _)| key)
+    }
+
     /// Adds a row, in place of an expired one with the same key, and tells whether it did: not if a
     /// live one has this key.
     #[must_use]

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 use store_core::{
-    Client, ClientStore, ClientUpdate, ClientWithDeployments, NewClient, Result, parse_uuid,
+    Client, ClientStore, ClientUpdate, ClientWithDeployments, Deployment, NewClient, Result,
+    parse_uuid,
 };
 use uuid::Uuid;
 
@@ -55,6 +56,37 @@ impl Clients {
             client: client.with_id(id),
             deployments: Deployments::default(),
         }))
+    }
+
+    pub(super) fn ids(&self) -> impl Iterator<Item = Uuid> {
+        self.rows.keys().copied()
+    }
+
+    /// Adds a client as it is, and tells whether its place was free.
+    pub(super) fn place(&mut self, client: ClientWithDeployments) -> bool {
+        let ClientWithDeployments {
+            client,
+            deployments,
+        } = client;
+        let key = key(client.iss.as_str(), client.client_id.as_str());
+        if self.ids.contains_key(&key) || self.rows.contains_key(&client.id) {
+            return false;
+        }
+        let id = client.id;
+        let deployments = deployments.into_iter().collect();
+        self.ids.insert(key, id);
+        let row = ClientRow {
+            client,
+            deployments,
+        };
+        self.rows.insert(id, row).is_none()
+    }
+
+    /// Adds deployments to a client that has none like them.
+    pub(super) fn place_deployments(&mut self, client: &Client, missing: Vec<&Deployment>) {
+        if let Some(row) = self.rows.get_mut(&client.id) {
+            row.deployments.extend(missing.into_iter().cloned());
+        }
     }
 
     fn update(&mut self, id: &str, update: ClientUpdate) -> Result<Client> {

@@ -73,6 +73,25 @@ impl Deployments {
     }
 }
 
+/// Deployments as they are, none like another.
+impl Extend<Deployment> for Deployments {
+    fn extend<I: IntoIterator<Item = Deployment>>(&mut self, deployments: I) {
+        for deployment in deployments {
+            let key = deployment.deployment_id.as_str().into();
+            self.ids.insert(key, deployment.id);
+            self.rows.insert(deployment.id, deployment);
+        }
+    }
+}
+
+impl FromIterator<Deployment> for Deployments {
+    fn from_iter<I: IntoIterator<Item = Deployment>>(deployments: I) -> Self {
+        let mut all = Self::default();
+        all.extend(deployments);
+        all
+    }
+}
+
 fn no_client() -> Error {
     not_found("no client has this id")
 }

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use store_core::{
     Aid, CleanupKind, CreatedJtsSession, Error, ErrorKind, JtsSession, JtsSessionStore,
     MAX_CLOCK_SKEW, MAX_METADATA_BYTES, NewJtsSession, ProofStanding, Renewal, Result,
-    SessionPolicy, StateProof, StateProofStatus, Timestamp, encode, expiry, judge_proof,
-    proof_digest,
+    SessionPolicy, StateProof, StateProofStatus, StoredJtsSession, Timestamp, encode, expiry,
+    judge_proof, proof_digest,
 };
 
 use super::{BACKEND, MemoryStore, not_found};
@@ -80,6 +80,30 @@ impl JtsSessions {
         let proofs = vec![proof];
         let added = self.rows.add(aid, Row { session, proofs }, expires_at, now);
         assert!(added, "anchor ids are random and never made twice");
+    }
+
+    pub(super) fn live(&self, now: Timestamp) -> impl Iterator<Item = &Arc<str>> {
+        self.rows.live(now)
+    }
+
+    /// The live session with this anchor id and what is known of its proofs.
+    pub(super) fn stored(&self, aid: &str, now: Timestamp) -> Option<StoredJtsSession> {
+        let row = &self.rows.get(aid, now)?.value;
+        let proofs = row.proofs.iter().copied();
+        Some(StoredJtsSession::new(row.session.clone(), proofs))
+    }
+
+    /// Adds a session as it is, whose anchor id no live one has.
+    pub(super) fn place(&mut self, stored: StoredJtsSession, now: Timestamp) {
+        let aid: Arc<str> = stored.session.aid.as_str().into();
+        self.remove(&aid);
+        self.insert(stored.session, now);
+        for digest in &stored.retired_proofs {
+            self.by_proof.insert(*digest, Arc::clone(&aid));
+        }
+        if let Some(row) = self.rows.get_mut(&aid, now) {
+            row.proofs.extend(stored.retired_proofs);
+        }
     }
 
     /// Removes a session, live or expired, from the rows and all indexes.

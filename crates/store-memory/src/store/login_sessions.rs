@@ -27,6 +27,14 @@ struct Lock {
 }
 
 impl Row {
+    pub(super) fn unlocked(data: LoginData, version: u64) -> Self {
+        Self {
+            data,
+            version,
+            lock: None,
+        }
+    }
+
     /// Whether a write with this fence may go on. The holder keeps the lock past its end until
     /// somebody takes it over.
     fn admit(&self, fence: Option<&LockToken>) -> Result<()> {
@@ -46,7 +54,7 @@ impl Row {
     }
 }
 
-fn session(id: &str, row: &Expiring<Row>) -> LoginSession {
+pub(super) fn session(id: &str, row: &Expiring<Row>) -> LoginSession {
     LoginSession {
         id: LoginSessionId::from_stored(id),
         data: row.data.clone(),
@@ -55,7 +63,7 @@ fn session(id: &str, row: &Expiring<Row>) -> LoginSession {
     }
 }
 
-fn check(data: &LoginData) -> Result<()> {
+pub(super) fn check(data: &LoginData) -> Result<()> {
     encode("data", data, MAX_PAYLOAD_BYTES).map(drop)
 }
 
@@ -82,11 +90,7 @@ impl LoginSessionStore for MemoryStore {
         check(&data).map_err(|error| error.at(BACKEND, OPERATION))?;
         self.adding_step(OPERATION, CleanupKind::LoginSessions, |state, now| {
             let expires_at = expiry(now, lifetime)?;
-            let row = Row {
-                data: data.clone(),
-                version: 1,
-                lock: None,
-            };
+            let row = Row::unlocked(data.clone(), 1);
             let key = id.as_str().into();
             if !state.login_sessions.add(key, row, expires_at, now) {
                 return Err(already_exists("a live login session has this id"));
