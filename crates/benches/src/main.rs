@@ -11,6 +11,8 @@
 mod backend;
 mod case;
 mod drive;
+#[cfg(feature = "mysql")]
+mod mysql;
 mod options;
 #[cfg(feature = "postgres")]
 mod postgres;
