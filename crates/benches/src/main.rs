@@ -11,6 +11,8 @@
 mod backend;
 mod case;
 mod drive;
+#[cfg(feature = "dynamo")]
+mod dynamo;
 #[cfg(feature = "mysql")]
 mod mysql;
 mod options;
@@ -33,6 +35,10 @@ fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
+    #[cfg(feature = "dynamo")]
+    if let Some(options::Child::Emulator) = options.child {
+        return runtime.block_on(dynamo::serve());
+    }
     let results = runtime.block_on(run::all(&options))?;
     println!("{}", table::render(&results));
     println!("written to {}", options.output.display());

@@ -71,7 +71,9 @@ impl MySql {
     /// many connections kept open as there may be: by default others than those are closed when they return.
     fn opts(&self) -> Result<Opts> {
         let pool = PoolOpts::default()
-            .with_constraints(PoolConstraints::new(CONNECTIONS, CONNECTIONS).context("no connections")?)
+            .with_constraints(
+                PoolConstraints::new(CONNECTIONS, CONNECTIONS).context("no connections")?,
+            )
             .with_reset_connection(false);
         let opts = OptsBuilder::from_opts(MySqlConfig::from_url(&self.url)?.driver)
             .db_name(Some(&self.database))

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 use crate::backend::Backend;
 use crate::case::{Case, Kind, Scenario};
@@ -42,6 +42,17 @@ pub(crate) struct Options {
     /// Where the results are written.
     #[arg(long, value_name = "FILE", default_value = "target/bench/results.json")]
     pub(crate) output: PathBuf,
+    #[command(subcommand)]
+    pub(crate) child: Option<Child>,
+}
+
+/// What this program is run as by itself.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Child {
+    /// Serve DynamoDB's protocol until standard input ends.
+    #[cfg(feature = "dynamo")]
+    #[command(hide = true)]
+    Emulator,
 }
 
 impl Options {
