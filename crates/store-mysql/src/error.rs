@@ -79,8 +79,9 @@ mod code {
     pub(super) const OPTION_PREVENTS_STATEMENT: u16 = 1290;
     /// The statement was interrupted (`KILL QUERY`).
     pub(super) const QUERY_INTERRUPTED: u16 = 1317;
-    /// A value is too long for its column, or wrong for its type.
+    /// A value is too long for its column, outside of its range, or wrong for its type.
     pub(super) const DATA_TOO_LONG: u16 = 1406;
+    pub(super) const OUT_OF_RANGE: u16 = 1264;
     pub(super) const WRONG_VALUE: u16 = 1366;
     pub(super) const NO_REFERENCED_ROW: u16 = super::NO_REFERENCED_ROW;
     /// Access denied: the user needs a password, or another plugin.
@@ -204,7 +205,7 @@ fn meaning(code: u16) -> (ErrorKind, bool, &'static str, bool) {
             true,
         ),
         USER_LIMIT_REACHED => (Kind::Unavailable, true, "", true),
-        DATA_TOO_LONG | WRONG_VALUE => (Kind::InvalidInput, false, "", false),
+        DATA_TOO_LONG | OUT_OF_RANGE | WRONG_VALUE => (Kind::InvalidInput, false, "", false),
         _ => (Kind::Backend, false, "", false),
     }
 }

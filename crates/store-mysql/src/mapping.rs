@@ -5,8 +5,8 @@
 use mysql_async::{Row, Value};
 use serde::de::DeserializeOwned;
 use store_core::{
-    Client, Deployment, Error, ErrorKind, Json, JtsSession, LaunchConfig, Result, Text, TextKind,
-    Timestamp, parse_uuid,
+    Client, Deployment, Error, ErrorKind, Expiring, Json, JtsSession, LaunchConfig, LtiSession,
+    Result, StoredNonce, Text, TextKind, Timestamp, parse_uuid,
 };
 use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Time};
 use uuid::Uuid;
@@ -170,7 +170,7 @@ pub(crate) fn payload<T: DeserializeOwned>(
     serde_json::from_slice(json).map_err(|_| corrupt(table, key))
 }
 
-fn uuid(row: &Row, index: usize, table: &str) -> Result<Uuid> {
+pub(crate) fn uuid(row: &Row, index: usize, table: &str) -> Result<Uuid> {
     let text = str(row, index)?;
     parse_uuid(text).ok_or_else(|| corrupt(table, text.escape_debug()))
 }
@@ -213,7 +213,30 @@ pub(crate) fn launch_config(row: &Row) -> Result<LaunchConfig> {
     })
 }
 
-/// Columns as in `JTS_COLUMNS`.
+/// Columns from `first`: data, expiresAt.
+pub(crate) fn lti_session(row: &Row, first: usize, id: Uuid) -> Result<Expiring<LtiSession>> {
+    let data = bytes(row, first)?.unwrap_or_default();
+    let value = LtiSession::from_data(id, data).map_err(|_| corrupt("sessions", id))?;
+    let expires_at = timestamp(row, first + 1)?;
+    Ok(Expiring { value, expires_at })
+}
+
+/// Columns: nonce, expiresAt, whether it was used.
+pub(crate) fn nonce(row: &Row) -> Result<StoredNonce> {
+    Ok(StoredNonce {
+        nonce: text(row, 0)?,
+        expires_at: timestamp(row, 1)?,
+        consumed: number(row, 2)? != 0,
+    })
+}
+
+/// A column's SHA-256.
+pub(crate) fn digest(row: &Row, index: usize) -> Result<[u8; 32]> {
+    let digest = bytes(row, index)?.and_then(|digest| digest.try_into().ok());
+    digest.ok_or_else(|| other_type(row, index))
+}
+
+/// Columns as in `jts_columns`.
 pub(crate) fn jts_session(row: &Row) -> Result<JtsSession> {
     let aid: Text<_> = text(row, 0)?;
     let metadata = optional_str(row, 12)?.map(Json::parse).transpose();

@@ -5,9 +5,19 @@
 
 use crate::names::TableNames;
 
+/// The columns of a JTS session, of table `s`, in the order that `mapping::jts_session` reads them.
+macro_rules! jts_columns {
+    () => {
+        "s.aid, s.prn, s.current_state_proof, s.previous_state_proof, s.state_proof_version,
+         s.rotation_timestamp, s.device_fingerprint, s.created_at, s.expires_at, s.last_active,
+         s.user_agent, s.ip_address, s.metadata"
+    };
+}
+
 mod jts;
 mod login;
 mod lti;
+mod transfer;
 
 /// Whether a statement changes anything, and so whether it may be sent again unseen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +73,7 @@ pub(crate) struct Queries {
     pub(crate) lti: lti::LtiQueries,
     pub(crate) jts: jts::JtsQueries,
     pub(crate) login: login::LoginQueries,
+    pub(crate) transfer: transfer::TransferQueries,
     pub(crate) delete_expired_nonces: Query,
     pub(crate) delete_expired_sessions: Query,
     pub(crate) delete_expired_registration_sessions: Query,
@@ -78,6 +89,7 @@ impl Queries {
             lti: lti::LtiQueries::new(&fill),
             jts: jts::JtsQueries::new(&fill),
             login: login::LoginQueries::new(&fill),
+            transfer: transfer::TransferQueries::new(&fill),
             delete_expired_nonces: fill.delete_expired(
                 "DELETE nonces",
                 "nonces",

@@ -1,6 +1,7 @@
 //! Platforms that the tool is registered with.
 
 use async_trait::async_trait;
+use mysql_async::Row;
 use store_core::{
     Client, ClientStore, ClientUpdate, ClientWithDeployments, Error, ErrorKind, NewClient, Result,
     parse_uuid,
@@ -8,6 +9,7 @@ use store_core::{
 use uuid::Uuid;
 
 use super::{MySqlStore, at};
+use crate::execute::Params;
 use crate::mapping;
 
 #[async_trait]
@@ -27,35 +29,13 @@ impl ClientStore for MySqlStore {
         };
         let query = &self.queries().lti.get_client;
         let answer = self.run("get_client", query, vec![mapping::id(id)]).await?;
-        let Some(first) = answer.rows.first() else {
-            return Ok(None);
-        };
-        let client = mapping::client(first).map_err(|error| at("get_client", error))?;
-        let deployments = answer
-            .rows
-            .iter()
-            .filter_map(|row| mapping::deployment(row, 7).transpose())
-            .collect::<Result<_>>()
-            .map_err(|error| at("get_client", error))?;
-        Ok(Some(ClientWithDeployments {
-            client,
-            deployments,
-        }))
+        with_deployments(&answer.rows).map_err(|error| at("get_client", error))
     }
 
     async fn add_client(&self, client: NewClient) -> Result<Client> {
         let client = client.with_id(Uuid::now_v7());
-        let row = vec![
-            mapping::id(client.id),
-            client.name.as_str().into(),
-            client.iss.as_str().into(),
-            client.client_id.as_str().into(),
-            client.auth_url.as_str().into(),
-            client.token_url.as_str().into(),
-            client.jwks_url.as_str().into(),
-        ];
         let query = &self.queries().lti.add_client;
-        let added = self.run("add_client", query, row).await;
+        let added = self.run("add_client", query, row(&client)).await;
         added.map_err(|error| taken("add_client", error))?;
         Ok(client)
     }
@@ -96,6 +76,33 @@ impl ClientStore for MySqlStore {
             .await?;
         Ok(answer.changed > 0)
     }
+}
+
+/// The rows of one client, with its deployments from column 7.
+pub(super) fn with_deployments(rows: &[Row]) -> Result<Option<ClientWithDeployments>> {
+    let Some(first) = rows.first() else {
+        return Ok(None);
+    };
+    let deployments = rows
+        .iter()
+        .filter_map(|row| mapping::deployment(row, 7).transpose());
+    Ok(Some(ClientWithDeployments {
+        client: mapping::client(first)?,
+        deployments: deployments.collect::<Result<_>>()?,
+    }))
+}
+
+/// A client's row as parameters.
+pub(super) fn row(client: &Client) -> Params {
+    vec![
+        mapping::id(client.id),
+        client.name.as_str().into(),
+        client.iss.as_str().into(),
+        client.client_id.as_str().into(),
+        client.auth_url.as_str().into(),
+        client.token_url.as_str().into(),
+        client.jwks_url.as_str().into(),
+    ]
 }
 
 /// What to say where a unique key does not hold.

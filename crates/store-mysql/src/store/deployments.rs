@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::clients;
 use super::{MySqlStore, at};
 use crate::error::NO_REFERENCED_ROW;
+use crate::execute::Params;
 use crate::mapping;
 
 #[async_trait]
@@ -48,20 +49,11 @@ impl DeploymentStore for MySqlStore {
             return Err(clients::unknown("add_deployment"));
         };
         let deployment = deployment.with_id(Uuid::now_v7());
-        let row = vec![
-            mapping::id(deployment.id),
-            mapping::id(client),
-            deployment.deployment_id.as_str().into(),
-            mapping::optional(deployment.name.as_ref()),
-            mapping::optional(deployment.description.as_ref()),
-        ];
+        let row = row(client, &deployment);
         let query = &self.queries().lti.add_deployment;
         match self.run("add_deployment", query, row).await {
             Ok(_) => Ok(deployment),
-            // The foreign key.
-            Err(error) if error.code() == Some(&NO_REFERENCED_ROW.to_string()) => {
-                Err(clients::unknown("add_deployment"))
-            }
+            Err(error) if lacks_client(&error) => Err(clients::unknown("add_deployment")),
             Err(error) => Err(taken("add_deployment", error)),
         }
     }
@@ -112,6 +104,22 @@ impl DeploymentStore for MySqlStore {
         let answer = self.run("delete_deployment", query, params).await?;
         Ok(answer.changed > 0)
     }
+}
+
+/// A deployment's row as parameters.
+pub(super) fn row(client: Uuid, deployment: &Deployment) -> Params {
+    vec![
+        mapping::id(deployment.id),
+        mapping::id(client),
+        deployment.deployment_id.as_str().into(),
+        mapping::optional(deployment.name.as_ref()),
+        mapping::optional(deployment.description.as_ref()),
+    ]
+}
+
+/// Whether a deployment was refused because no client has the id that it names.
+pub(super) fn lacks_client(error: &Error) -> bool {
+    error.code() == Some(&NO_REFERENCED_ROW.to_string())
 }
 
 /// What to say where a unique key does not hold.

@@ -195,8 +195,8 @@ impl LoginSessionStore for MySqlStore {
 }
 
 /// A session as it is stored, with its lock.
-struct Stored {
-    session: LoginSession,
+pub(super) struct Stored {
+    pub(super) session: LoginSession,
     lock: Option<(LockToken, LockState)>,
 }
 
@@ -254,7 +254,7 @@ impl MySqlStore {
         version.map_err(|error| at(operation, error))
     }
 
-    async fn stored(&self, operation: &'static str, id: &str) -> Result<Option<Stored>> {
+    pub(super) async fn stored(&self, operation: &'static str, id: &str) -> Result<Option<Stored>> {
         if !LoginSessionId::accepts(id) {
             return Ok(None);
         }
@@ -297,7 +297,7 @@ fn first(answers: &[Answer], id: &str) -> Result<Option<Stored>> {
 }
 
 /// Columns: data, expires_at, version, lock_token, locked_until.
-fn stored(row: &Row, id: &str) -> Result<Stored> {
+pub(super) fn stored(row: &Row, id: &str) -> Result<Stored> {
     let token = mapping::optional_text(row, 3)?;
     let until = mapping::optional_timestamp(row, 4)?;
     let session = LoginSession {

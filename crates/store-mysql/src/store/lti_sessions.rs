@@ -54,14 +54,8 @@ impl LtiSessionStore for MySqlStore {
         let Some(row) = answer.rows.first() else {
             return Ok(None);
         };
-        let decode = || {
-            let data = mapping::bytes(row, 0)?.unwrap_or_default();
-            let value =
-                LtiSession::from_data(id, data).map_err(|_| mapping::corrupt("sessions", id))?;
-            let expires_at = mapping::timestamp(row, 1)?;
-            Ok(Some(Arc::new(Expiring { value, expires_at })))
-        };
-        decode().map_err(|error| at(OPERATION, error))
+        let session = mapping::lti_session(row, 0, id).map_err(|error| at(OPERATION, error))?;
+        Ok(Some(Arc::new(session)))
     }
 
     async fn delete_lti_session(&self, id: &str) -> Result<bool> {

@@ -23,6 +23,7 @@ mod npm;
 mod plans;
 mod pooling;
 mod soak;
+mod transfer;
 mod whole_server;
 
 /// A server to test on.
@@ -92,6 +93,7 @@ fn main() {
         npm::TESTS,
         plans::TESTS,
         pooling::TESTS,
+        transfer::TESTS,
     ];
     let passed = !libtest_mimic::run(&arguments, trials(&together)).has_failed();
     // These change settings of the whole server, or want it for themselves.
