@@ -7,9 +7,19 @@ use tokio_postgres::types::Type;
 
 use crate::names::TableNames;
 
+/// The columns of a JTS session, of table `s`, in the order that `mapping::jts_session` reads them.
+macro_rules! jts_columns {
+    () => {
+        "s.aid, s.prn, s.current_state_proof, s.previous_state_proof, s.state_proof_version,
+         s.rotation_timestamp, s.device_fingerprint, s.created_at, s.expires_at, s.last_active,
+         s.user_agent, s.ip_address, s.metadata"
+    };
+}
+
 mod jts;
 mod login;
 mod lti;
+mod transfer;
 
 const TEXT: Type = Type::TEXT;
 const UUID: Type = Type::UUID;
@@ -81,6 +91,7 @@ pub(crate) struct Queries {
     pub(crate) lti: lti::LtiQueries,
     pub(crate) jts: jts::JtsQueries,
     pub(crate) login: login::LoginQueries,
+    pub(crate) transfer: transfer::TransferQueries,
     pub(crate) delete_expired_nonces: Query,
     pub(crate) delete_expired_sessions: Query,
     pub(crate) delete_expired_registration_sessions: Query,
@@ -96,6 +107,7 @@ impl Queries {
             lti: lti::LtiQueries::new(&fill),
             jts: jts::JtsQueries::new(&fill),
             login: login::LoginQueries::new(&fill),
+            transfer: transfer::TransferQueries::new(&fill),
             delete_expired_nonces: fill.delete_expired("DELETE nonces", "nonces"),
             delete_expired_sessions: fill.delete_expired("DELETE sessions", "sessions"),
             delete_expired_registration_sessions: fill

@@ -23,6 +23,7 @@ mod lti_sessions;
 mod nonces;
 mod registration_sessions;
 mod schema;
+mod transfer;
 
 /// Authentication state on PostgreSQL. Clones share the pool.
 ///

@@ -2,15 +2,6 @@
 
 use super::{AT, BYTES, Fill, INT8, JSONB, Query, TEXT};
 
-/// The columns of a JTS session, of table `s`, in the order that `mapping::jts_session` reads them.
-macro_rules! jts_columns {
-    () => {
-        "s.aid, s.prn, s.current_state_proof, s.previous_state_proof, s.state_proof_version,
-         s.rotation_timestamp, s.device_fingerprint, s.created_at, s.expires_at, s.last_active,
-         s.user_agent, s.ip_address, s.metadata"
-    };
-}
-
 #[derive(Debug)]
 pub(crate) struct JtsQueries {
     pub(crate) create_jts_session: Query,

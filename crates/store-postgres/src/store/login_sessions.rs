@@ -320,7 +320,7 @@ impl PostgresStore {
 }
 
 /// Columns: data, expires_at, version.
-fn session(row: &Row, id: &str) -> Result<LoginSession> {
+pub(super) fn session(row: &Row, id: &str) -> Result<LoginSession> {
     Ok(LoginSession {
         id: LoginSessionId::from_stored(id),
         data: mapping::payload(row, 0, "login_sessions", id)?,

@@ -8,6 +8,8 @@ use store_core::{
     Error, ErrorKind, Expiring, LtiSession, LtiSessionData, LtiSessionStore, MAX_PAYLOAD_BYTES,
     Result, Timestamp, encode, expiry, parse_uuid,
 };
+use tokio_postgres::Row;
+use uuid::Uuid;
 
 use super::{PostgresStore, at};
 use crate::mapping::{self, At, JsonBytes, JsonText};
@@ -47,17 +49,10 @@ impl LtiSessionStore for PostgresStore {
         };
         let query = &self.queries().lti.get_lti_session;
         let answer = self.run(OPERATION, query, &[&id, &At(self.now())]).await?;
-        let Some(row) = answer.rows.first() else {
-            return Ok(None);
-        };
-        let decode = || {
-            let data = mapping::column::<JsonBytes<'_>>(row, 0)?;
-            let value =
-                LtiSession::from_data(id, data.0).map_err(|_| mapping::corrupt("sessions", id))?;
-            let expires_at = mapping::timestamp(row, 1)?;
-            Ok(Some(Arc::new(Expiring { value, expires_at })))
-        };
-        decode().map_err(|error| at(OPERATION, error))
+        let session = answer.rows.first().map(|row| session(row, id)).transpose();
+        session
+            .map(|session| session.map(Arc::new))
+            .map_err(|error| at(OPERATION, error))
     }
 
     async fn delete_lti_session(&self, id: &str) -> Result<bool> {
@@ -70,4 +65,12 @@ impl LtiSessionStore for PostgresStore {
             .await?;
         Ok(answer.changed > 0)
     }
+}
+
+/// Columns: data, expires_at.
+pub(super) fn session(row: &Row, id: Uuid) -> Result<Expiring<LtiSession>> {
+    let data = mapping::column::<JsonBytes<'_>>(row, 0)?;
+    let value = LtiSession::from_data(id, data.0).map_err(|_| mapping::corrupt("sessions", id))?;
+    let expires_at = mapping::timestamp(row, 1)?;
+    Ok(Expiring { value, expires_at })
 }

@@ -17,6 +17,7 @@ mod failing;
 mod observing;
 mod plans;
 mod pooling;
+mod transfer;
 
 /// A test, and the variables that it needs.
 struct Test {
@@ -52,6 +53,7 @@ fn main() {
         observing::TESTS,
         plans::TESTS,
         pooling::TESTS,
+        transfer::TESTS,
     ];
     let trials = all.into_iter().flatten().map(|test| {
         let (needs, run) = (test.needs, test.run);
