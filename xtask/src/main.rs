@@ -5,6 +5,7 @@
 //! - `demo` tells the story of a launch on a store and checks it.
 //! - `services` finds, starts and stops the database servers that tests need.
 //! - `test` runs every test against them and counts the conformance cases.
+//! - `bench` measures the stores against the bare drivers and other stores.
 //! - `tidy` checks the rules of this repository that compilers don't know.
 //! - `ci` runs all that a change must pass.
 #![allow(
@@ -13,6 +14,7 @@
     reason = "a command-line tool talks to its user"
 )]
 
+mod bench;
 mod ci;
 mod demo;
 mod report;
@@ -45,6 +47,9 @@ enum Command {
     Services(services::Args),
     /// Run every test against every backend and count the conformance cases.
     Test(test::Args),
+    /// Measure the stores against the bare drivers and against other stores.
+    #[command(disable_help_flag = true)]
+    Bench(bench::Args),
     /// Check the rules of this repository that compilers don't know.
     Tidy,
     /// Run all that a change must pass: formatting, lints, docs, tidy, tests.
@@ -57,6 +62,7 @@ fn run(command: Command, supervisor: &Supervisor) -> Result<bool> {
         Command::Demo(args) => demo::run(supervisor, &args),
         Command::Services(args) => services::run(supervisor, &args),
         Command::Test(args) => test::run(supervisor, &args),
+        Command::Bench(args) => bench::run(supervisor, &args),
         Command::Tidy => tidy::run(supervisor.workspace()),
         Command::Ci(args) => ci::run(supervisor, &args),
     }
