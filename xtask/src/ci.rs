@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::Result;
 
 use crate::services::{Source, Stop, Supervisor};
-use crate::{test, tidy};
+use crate::{package, test, tidy};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -60,6 +60,10 @@ pub(crate) fn run(supervisor: &Supervisor, args: &Args) -> Result<bool> {
     holds = holds
         && check("tidy", "mend the findings above", || {
             tidy::run(supervisor.workspace())
+        })?;
+    holds = holds
+        && check("packages", "mend what is told above", || {
+            package::run(supervisor, &package::Args::with(args.services))
         })?;
     if !holds && env::var_os("CI").is_none() {
         return Ok(false);

@@ -1,7 +1,7 @@
 //! `cargo xtask demo`: the story of an LTI launch and what follows, told by a store and checked as it goes.
 
 mod devices;
-mod emulator;
+pub(crate) mod emulator;
 mod ending;
 mod launch;
 mod refresh;

@@ -5,6 +5,7 @@
 //! - `demo` tells the story of a launch on a store and checks it.
 //! - `services` finds, starts and stops the database servers that tests need.
 //! - `test` runs every test against them and counts the conformance cases.
+//! - `package` builds every package from its own archive and follows its README.
 //! - `bench` measures the stores against the bare drivers and other stores.
 //! - `tidy` checks the rules of this repository that compilers don't know.
 //! - `ci` runs all that a change must pass.
@@ -17,6 +18,7 @@
 mod bench;
 mod ci;
 mod demo;
+mod package;
 mod report;
 mod services;
 mod test;
@@ -47,6 +49,8 @@ enum Command {
     Services(services::Args),
     /// Run every test against every backend and count the conformance cases.
     Test(test::Args),
+    /// Make the packages, build each from its own archive, and follow its README in a project outside of the workspace.
+    Package(package::Args),
     /// Measure the stores against the bare drivers and against other stores.
     #[command(disable_help_flag = true)]
     Bench(bench::Args),
@@ -62,6 +66,7 @@ fn run(command: Command, supervisor: &Supervisor) -> Result<bool> {
         Command::Demo(args) => demo::run(supervisor, &args),
         Command::Services(args) => services::run(supervisor, &args),
         Command::Test(args) => test::run(supervisor, &args),
+        Command::Package(args) => package::run(supervisor, &args),
         Command::Bench(args) => bench::run(supervisor, &args),
         Command::Tidy => tidy::run(supervisor.workspace()),
         Command::Ci(args) => ci::run(supervisor, &args),

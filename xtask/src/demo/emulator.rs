@@ -7,7 +7,7 @@ use store_dynamo::DynamoConfig;
 use tokio::net::TcpListener;
 
 /// Starts the emulator in this process and says how to reach it.
-pub(super) async fn start() -> Result<DynamoConfig> {
+pub(crate) async fn start() -> Result<DynamoConfig> {
     let listener = TcpListener::bind("127.0.0.1:0").await;
     let listener = listener.context("listening on the loopback interface")?;
     let endpoint = format!("http://{}", listener.local_addr()?);

@@ -170,7 +170,7 @@ impl Supervisor {
     }
 
     /// A directory for this run's files, removed at its end.
-    pub(super) fn scratch(&self, below: &Path) -> Result<PathBuf> {
+    pub(crate) fn scratch(&self, below: &Path) -> Result<PathBuf> {
         let path = below.join(self.name());
         self.remove_at_end(&path)?;
         fs::create_dir_all(&path).with_context(|| format!("creating {}", path.display()))?;
