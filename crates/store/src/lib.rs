@@ -15,3 +15,5 @@ pub use store_memory as memory;
 pub use store_mysql as mysql;
 #[cfg(feature = "postgres")]
 pub use store_postgres as postgres;
+#[cfg(feature = "tower-sessions")]
+pub use store_tower_sessions as tower_sessions;
