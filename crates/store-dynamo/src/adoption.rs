@@ -122,7 +122,7 @@ async fn import(operation: &Operation, mut item: Item, now: Timestamp) -> Result
         };
         // A nonce that is there was used, unless it says that it was not.
         let unused = matches!(item.get("usedAt"), Some(AttributeValue::Null(true)));
-        let mut copy = Item::new();
+        let mut copy = mapping::item([("nonce", s(nonce))]);
         if !unused {
             copy.insert("used_at".to_owned(), at(now));
         }

@@ -1,30 +1,20 @@
 //! Sending requests: what a request is, its answer or its failure, and what then.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{
-    AttributeValue, Get, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure,
-    TransactGetItem,
-};
 use store_core::{Backoff, Error, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::instrument::WithSubscriber as _;
 use tracing::subscriber::NoSubscriber;
 use tracing::{Instrument, Span, field};
-use uuid::Uuid;
 
 use crate::error::{self, Again, Failure};
-use crate::mapping::{Item, s};
-use crate::queries::Key;
-use crate::write::{Action, Write};
+use crate::mapping::Item;
+
+mod reads;
+mod writes;
 
 /// Whether a request changes anything, and whether it does harm twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,8 +51,6 @@ pub(crate) enum Transacted {
 
 /// How often a request that does not get through, or may be lost, is sent at most.
 const ATTEMPTS: u32 = 4;
-/// The most items that one batch reads.
-const BATCH: usize = 100;
 
 /// As many operations as can be under way at once; what is under way holds one permit, closing takes
 /// all of them.
@@ -225,267 +213,5 @@ impl Operation {
         }
         self.backoff.sleep().await;
         Ok(())
-    }
-
-    /// Reads an item as it is now.
-    pub(crate) async fn get(&self, key: Key) -> Result<Option<Item>> {
-        let executor = &self.executor;
-        let request = executor.client.get_item();
-        let request = request
-            .table_name(executor.table())
-            .set_key(Some(key.into_item()))
-            .consistent_read(true);
-        let send = || async {
-            let sent = request.clone().send().await;
-            sent.map(|answer| answer.item)
-                .map_err(|error| error::request(&error, Access::Read))
-        };
-        executor.send("GetItem", Access::Read, send).await
-    }
-
-    /// Reads items as they are now, each at its own moment. In the order of their keys, which must differ.
-    pub(crate) async fn get_all(&self, keys: &[Key]) -> Result<Vec<Option<Item>>> {
-        let executor = &self.executor;
-        let mut found = HashMap::new();
-        for batch in keys.chunks(BATCH) {
-            let mut wanted: Vec<Item> = batch.iter().cloned().map(Key::into_item).collect();
-            let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(1));
-            loop {
-                let keys = KeysAndAttributes::builder()
-                    .set_keys(Some(wanted))
-                    .consistent_read(true)
-                    .build()
-                    .map_err(|_| error::unbuildable())?;
-                let request = executor.client.batch_get_item();
-                let request = request.request_items(executor.table(), keys);
-                let send = || async {
-                    let sent = request.clone().send().await;
-                    sent.map_err(|error| error::request(&error, Access::Read))
-                };
-                let answer = executor.send("BatchGetItem", Access::Read, send).await?;
-                let items = answer.responses.unwrap_or_default().into_values();
-                for item in items.flatten() {
-                    if let Some(key) = Key::of(&item) {
-                        found.insert(key, item);
-                    }
-                }
-                let left = answer.unprocessed_keys.unwrap_or_default().into_values();
-                wanted = left.flat_map(|keys| keys.keys).collect();
-                if wanted.is_empty() {
-                    break;
-                }
-                backoff.sleep().await;
-            }
-        }
-        Ok(keys.iter().map(|key| found.remove(key)).collect())
-    }
-
-    /// Reads items as they are at one moment, in the order of their keys.
-    pub(crate) async fn snapshot(&self, keys: Vec<Key>) -> Result<Vec<Option<Item>>> {
-        let executor = &self.executor;
-        let gets = keys.into_iter().map(|key| {
-            let get = Get::builder()
-                .table_name(executor.table())
-                .set_key(Some(key.into_item()));
-            let get = get.build().map_err(|_| error::unbuildable())?;
-            Ok(TransactGetItem::builder().get(get).build())
-        });
-        let gets = gets.collect::<Result<Vec<_>>>()?;
-        let request = executor.client.transact_get_items();
-        let request = request.set_transact_items(Some(gets));
-        let send = || async {
-            use aws_sdk_dynamodb::operation::transact_get_items::TransactGetItemsError as Refusal;
-            let error = match request.clone().send().await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => error,
-            };
-            if let Some(Refusal::TransactionCanceledException(refusal)) = error.as_service_error() {
-                let reasons = refusal.cancellation_reasons().iter();
-                error::cancelled(reasons.map(|reason| reason.code()))?;
-            }
-            Err(error::request(&error, Access::Read))
-        };
-        let answer = executor
-            .send("TransactGetItems", Access::Read, send)
-            .await?;
-        let items = answer.responses.unwrap_or_default().into_iter();
-        Ok(items.map(|response| response.item).collect())
-    }
-
-    /// Reads a partition, or the part of it whose sort keys start with `start`, in their order: all pages.
-    pub(crate) async fn query(&self, partition: &str, start: &str) -> Result<Vec<Item>> {
-        self.query_some(partition, start, None).await
-    }
-
-    /// The same, of only some attributes.
-    pub(crate) async fn query_some(
-        &self,
-        partition: &str,
-        start: &str,
-        attributes: Option<&'static str>,
-    ) -> Result<Vec<Item>> {
-        let executor = &self.executor;
-        let request = executor.client.query().table_name(executor.table());
-        let request = request
-            .consistent_read(true)
-            .set_projection_expression(attributes.map(str::to_owned))
-            .expression_attribute_values(":pk", s(partition));
-        let request = if start.is_empty() {
-            request.key_condition_expression("pk = :pk")
-        } else {
-            request
-                .key_condition_expression("pk = :pk AND begins_with(sk, :start)")
-                .expression_attribute_values(":start", s(start))
-        };
-        let mut items = Vec::new();
-        let mut from = None;
-        loop {
-            let request = request.clone().set_exclusive_start_key(from);
-            let send = || async {
-                let sent = request.clone().send().await;
-                sent.map_err(|error| error::request(&error, Access::Read))
-            };
-            let page = executor.send("Query", Access::Read, send).await?;
-            items.extend(page.items.unwrap_or_default());
-            from = page.last_evaluated_key.filter(|key| !key.is_empty());
-            if from.is_none() {
-                return Ok(items);
-            }
-        }
-    }
-
-    /// The first `limit` of a partition of the expiry index that expired by `now`, after `from`.
-    pub(crate) async fn query_expired(
-        &self,
-        partition: String,
-        now: AttributeValue,
-        limit: u32,
-        from: Option<Item>,
-    ) -> Result<Vec<Item>> {
-        let executor = &self.executor;
-        let request = executor.client.query().table_name(executor.table());
-        let request = request
-            .index_name(crate::queries::EXPIRY)
-            .key_condition_expression("expiry = :kind AND expires_at <= :now")
-            .expression_attribute_values(":kind", s(partition))
-            .expression_attribute_values(":now", now)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .set_exclusive_start_key(from);
-        let send = || async {
-            let sent = request.clone().send().await;
-            sent.map_err(|error| error::request(&error, Access::Read))
-        };
-        let page = executor.send("Query", Access::Read, send).await?;
-        Ok(page.items.unwrap_or_default())
-    }
-
-    /// Does one write.
-    pub(crate) async fn write(&self, write: Write) -> Result<Answer> {
-        let executor = &self.executor;
-        let access = match write.condition {
-            None => Access::Idempotent,
-            Some(_) => Access::Write,
-        };
-        let condition = write.condition.map(str::to_owned);
-        let values = (!write.values.is_empty()).then_some(write.values);
-        let returns = |value| write.returning.then_some(value);
-        match write.action {
-            Action::Put(item) => {
-                let request = executor.client.put_item().table_name(executor.table());
-                let request = request
-                    .set_item(Some(item))
-                    .set_condition_expression(condition)
-                    .set_expression_attribute_values(values);
-                let send = || async {
-                    match request.clone().send().await {
-                        Ok(_) => Ok(Answer::Done(None)),
-                        Err(error) => match error.as_service_error() {
-                            Some(PutItemError::ConditionalCheckFailedException(_)) => {
-                                Ok(Answer::Refused(None))
-                            }
-                            _ => Err(error::request(&error, access)),
-                        },
-                    }
-                };
-                executor.send("PutItem", access, send).await
-            }
-            Action::Update(key, expression) => {
-                let request = executor.client.update_item().table_name(executor.table());
-                let request = request
-                    .set_key(Some(key.into_item()))
-                    .update_expression(expression)
-                    .set_condition_expression(condition)
-                    .set_expression_attribute_values(values)
-                    .set_return_values(returns(ReturnValue::AllNew))
-                    .return_values_on_condition_check_failure(
-                        ReturnValuesOnConditionCheckFailure::AllOld,
-                    );
-                let send = || async {
-                    match request.clone().send().await {
-                        Ok(answer) => Ok(Answer::Done(answer.attributes)),
-                        Err(SdkError::ServiceError(context)) => match context.err() {
-                            UpdateItemError::ConditionalCheckFailedException(refusal) => {
-                                Ok(Answer::Refused(refusal.item().cloned()))
-                            }
-                            _ => Err(error::request(&SdkError::ServiceError(context), access)),
-                        },
-                        Err(error) => Err(error::request(&error, access)),
-                    }
-                };
-                executor.send("UpdateItem", access, send).await
-            }
-            Action::Delete(key) => {
-                let request = executor.client.delete_item().table_name(executor.table());
-                let request = request
-                    .set_key(Some(key.into_item()))
-                    .set_condition_expression(condition)
-                    .set_expression_attribute_values(values)
-                    .set_return_values(returns(ReturnValue::AllOld));
-                let send = || async {
-                    match request.clone().send().await {
-                        Ok(answer) => Ok(Answer::Done(answer.attributes)),
-                        Err(error) => match error.as_service_error() {
-                            Some(DeleteItemError::ConditionalCheckFailedException(_)) => {
-                                Ok(Answer::Refused(None))
-                            }
-                            _ => Err(error::request(&error, access)),
-                        },
-                    }
-                };
-                executor.send("DeleteItem", access, send).await
-            }
-            Action::Check(_) => Err(error::unbuildable()),
-        }
-    }
-
-    /// Does several writes, all or none. It carries a token, so that DynamoDB does it once
-    /// even if it is sent again because no answer came.
-    pub(crate) async fn transact(&self, writes: Vec<Write>) -> Result<Transacted> {
-        let executor = &self.executor;
-        let items = writes
-            .into_iter()
-            .map(|write| write.into_transaction(executor.table()))
-            .collect::<Result<Vec<_>>>()?;
-        let request = executor.client.transact_write_items();
-        let request = request
-            .set_transact_items(Some(items))
-            .client_request_token(Uuid::new_v4().to_string());
-        let send = || async {
-            let error = match request.clone().send().await {
-                Ok(_) => return Ok(Transacted::Done),
-                Err(error) => error,
-            };
-            if let Some(TransactWriteItemsError::TransactionCanceledException(refusal)) =
-                error.as_service_error()
-            {
-                let reasons = refusal.cancellation_reasons().iter();
-                let refused = error::cancelled(reasons.map(|reason| reason.code()))?;
-                return Ok(Transacted::Refused(refused));
-            }
-            Err(error::request(&error, Access::Idempotent))
-        };
-        executor
-            .send("TransactWriteItems", Access::Idempotent, send)
-            .await
     }
 }

@@ -220,6 +220,11 @@ pub(crate) fn jts_item(session: &JtsSession, metadata: Option<String>) -> Item {
     );
     add(&mut item, "user_agent", session.user_agent.as_ref());
     add(&mut item, "ip_address", session.ip_address.as_ref());
+    let previous = session.previous_state_proof.as_ref();
+    add(&mut item, "previous_proof", previous);
+    if let Some(rotated_at) = session.rotation_timestamp {
+        item.insert("rotated_at".to_owned(), at(rotated_at));
+    }
     if let Some(metadata) = metadata {
         item.insert("metadata".to_owned(), s(metadata));
     }

@@ -18,13 +18,15 @@ pub(crate) const PK: &str = "pk";
 pub(crate) const SK: &str = "sk";
 /// The index that cleanup goes by, and its partition key; its sort key is `expires_at`.
 pub(crate) const EXPIRY: &str = "expiry";
+/// On the pointer of a proof: the digest of the proof that the session had before it.
+pub(crate) const PRIOR: &str = "prior";
 /// What DynamoDB's own time to live goes by, in whole seconds.
 pub(crate) const REAP_AT: &str = "reap_at";
 /// How many partitions of the index what expires is spread over, for each kind.
 pub(crate) const EXPIRY_SHARDS: u32 = 4;
 
 /// The sort key of items that are alone in their partition, and of what comes first in it.
-const ALONE: &str = "#";
+pub(crate) const ALONE: &str = "#";
 /// Sorts after every deployment, so that a query reads a client's deployments before the client: who
 /// finds the client has seen all of them.
 pub(crate) const CLIENT: &str = "~";
@@ -45,6 +47,13 @@ pub(crate) const UNCHANGED: &str = "rev = :seen";
 /// The marker is free, or was left by a client that is gone.
 pub(crate) const MARKER_FREE: &str = "attribute_not_exists(pk) OR client <> :client";
 pub(crate) const OWN_MARKER: &str = "client = :client";
+/// The place of an anchor id is free, or is in this principal's partition already.
+pub(crate) const ABSENT_OR_IN: &str = "attribute_not_exists(pk) OR home = :seen";
+/// The proof leads nowhere yet, or to this session.
+pub(crate) const OWN_POINTER: &str = "attribute_not_exists(pk) OR aid = :aid OR expires_at <= :now";
+/// What exports of a kind look for.
+pub(crate) const LIVE_OF_KIND: &str =
+    "begins_with(pk, :start) AND begins_with(sk, :sk) AND expires_at > :now";
 
 pub(crate) const UNUSED: &str =
     "attribute_exists(pk) AND expires_at > :now AND attribute_not_exists(used_at)";
@@ -106,7 +115,7 @@ impl Key {
     }
 }
 
-fn spell(digest: &[u8]) -> String {
+pub(crate) fn spell(digest: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(digest)
 }
 
@@ -206,7 +215,22 @@ pub(crate) fn anchor(aid: &str) -> Key {
 
 /// Says whose a state proof is or was, by its digest.
 pub(crate) fn proof(proof: &str) -> Key {
-    Key::alone(format!("T#{}", spell(&proof_digest(proof))))
+    proof_of_digest(&spelt_digest(proof))
+}
+
+/// The same by the digest, as it is spelt in keys.
+pub(crate) fn proof_of_digest(digest: &str) -> Key {
+    Key::alone(format!("T#{digest}"))
+}
+
+/// The digest of a proof, as it is spelt in keys.
+pub(crate) fn spelt_digest(proof: &str) -> String {
+    spell(&proof_digest(proof))
+}
+
+/// The digest that is spelt so.
+pub(crate) fn digest(spelt: &str) -> Option<[u8; 32]> {
+    URL_SAFE_NO_PAD.decode(spelt).ok()?.try_into().ok()
 }
 
 /// The migrations that were applied.

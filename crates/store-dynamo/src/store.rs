@@ -17,6 +17,7 @@ use crate::execute::{Executor, Operation, ServerName};
 mod cleanup;
 pub(crate) mod clients;
 pub(crate) mod deployments;
+mod import;
 mod jts_proofs;
 mod jts_sessions;
 mod launch_configs;
@@ -27,6 +28,7 @@ mod nonces;
 mod registration_sessions;
 mod schema;
 mod sweep;
+mod transfer;
 
 /// Authentication state on DynamoDB. Clones share the connections.
 ///

@@ -123,8 +123,10 @@ impl ClientStore for DynamoStore {
 
 /// Where the item that makes a client unique stands in the transactions that write clients.
 pub(crate) const REGISTERED: usize = 0;
+/// Where the check that refuses a base which a renamed client claims stands in [`insert`].
+pub(crate) const BASE: usize = 1;
 
-/// Adds a client. The second write refuses a base that a renamed client claims.
+/// Adds a client.
 pub(crate) fn insert(stored: &StoredClient) -> Vec<Write> {
     let client = &stored.client;
     let id = client.id.to_string();
@@ -132,7 +134,7 @@ pub(crate) fn insert(stored: &StoredClient) -> Vec<Write> {
     vec![
         Write::put(registered, mapping::client_item(stored)).when(queries::ABSENT),
         Write::check(queries::base_claim(&stored.base)).when(queries::ABSENT),
-        Write::put(queries::client(&id), mapping::client_item(stored)),
+        Write::put(queries::client(&id), mapping::client_item(stored)).when(queries::ABSENT),
         Write::put(queries::listed_client(&id), mapping::client_item(stored)),
     ]
 }
@@ -198,6 +200,12 @@ fn apply(client: &mut Client, update: ClientUpdate) {
     set(&mut client.auth_url, update.auth_url);
     set(&mut client.token_url, update.token_url);
     set(&mut client.jwks_url, update.jwks_url);
+}
+
+/// Checks that a client is still as it was `seen`.
+pub(crate) fn is_as(seen: &StoredClient) -> Write {
+    let check = Write::check(queries::client(&seen.client.id.to_string()));
+    check.when(queries::UNCHANGED).with(":seen", n(seen.rev))
 }
 
 /// A client as it is stored.

@@ -139,7 +139,7 @@ pub(crate) fn insert(owner: &StoredClient, stored: &StoredDeployment) -> Vec<Wri
     let key = queries::deployment(&client, &deployment.id.to_string());
     vec![
         put_marker(owner, deployment),
-        Write::put(key, mapping::deployment_item(stored)),
+        Write::put(key, mapping::deployment_item(stored)).when(queries::ABSENT),
     ]
 }
 

@@ -6,22 +6,36 @@ use store_core::{
 };
 
 use super::DynamoStore;
-use super::jts_sessions::pointer;
 use crate::execute::{Answer, Operation};
-use crate::mapping::{self, Item, n, s};
+use crate::mapping::{self, Item, item, n, s};
 use crate::queries::{self, Key};
 use crate::write::Write;
 
 /// Where a proof leads.
-struct Pointer {
-    partition: String,
-    aid: String,
-    expires_at: Timestamp,
+pub(super) struct Pointer {
+    pub(super) partition: String,
+    pub(super) aid: String,
+    pub(super) expires_at: Timestamp,
 }
 
 impl Pointer {
     fn key(&self) -> Key {
         queries::jts_session(&self.partition, &self.aid)
+    }
+
+    /// Lets the proof of this digest lead there, and names the proof that the session had before it, so
+    /// that all of them can be found when the session is moved to another store.
+    pub(super) fn write(&self, digest: &str, prior: Option<&str>) -> Write {
+        let mut pointer = item([
+            ("home", s(&self.partition)),
+            ("aid", s(&self.aid)),
+            ("expires_at", mapping::at(self.expires_at)),
+            (queries::REAP_AT, queries::reap_at(self.expires_at)),
+        ]);
+        if let Some(prior) = prior {
+            pointer.insert(queries::PRIOR.to_owned(), s(prior));
+        }
+        Write::put(queries::proof_of_digest(digest), pointer)
     }
 }
 
@@ -119,10 +133,9 @@ impl DynamoStore {
             return Ok(Rotation::Refused(None));
         }
         let fresh = StateProof::generate();
-        let (aid, partition) = (&from.aid, &from.partition);
-        operation
-            .write(pointer(fresh.as_str(), aid, partition, from.expires_at))
-            .await?;
+        let digest = queries::spelt_digest(fresh.as_str());
+        let prior = queries::spelt_digest(seen);
+        operation.write(from.write(&digest, Some(&prior))).await?;
         let mut refused = None;
         for (update, condition) in [
             (queries::ROTATE, queries::ROTATABLE),
@@ -134,7 +147,7 @@ impl DynamoStore {
                 .now(now)
                 .with(":seen", s(seen))
                 .with(":fresh", s(fresh.as_str()))
-                .with(":aid", s(aid))
+                .with(":aid", s(&from.aid))
                 .with(":one", n(1))
                 .returning();
             let item = match operation.write(update).await? {
@@ -199,7 +212,7 @@ async fn follow(operation: &Operation, proof: &str) -> Result<Option<Pointer>> {
         return Ok(None);
     };
     Ok(Some(Pointer {
-        partition: mapping::take(&mut item, "partition")?,
+        partition: mapping::take(&mut item, "home")?,
         aid: mapping::take(&mut item, "aid")?,
         expires_at: mapping::instant(&item, "expires_at")?,
     }))

@@ -13,10 +13,11 @@ use store_core::{
     expiry,
 };
 
+use super::jts_proofs::Pointer;
 use super::sweep::{self, NAMED};
 use super::{DynamoStore, within};
 use crate::execute::{Answer, Operation, Transacted};
-use crate::mapping::{self, Item, item, n, s};
+use crate::mapping::{self, Item, n, s};
 use crate::queries::{self, Key};
 use crate::write::Write;
 
@@ -42,7 +43,8 @@ impl JtsSessionStore for DynamoStore {
                 .transpose()?;
             let session = session.start(now, expires_at);
             let partition = queries::principal_partition(session.prn.as_str());
-            let inserts = inserts(&session, metadata, &partition);
+            let [new, anchor, pointer] = inserts(&session, metadata, &partition, None);
+            let inserts = vec![new.when(queries::ABSENT), anchor, pointer];
             let Some(limit) = policy.limit() else {
                 while operation.transact(inserts.clone()).await? != Transacted::Done {
                     operation.look_again().await?;
@@ -264,12 +266,18 @@ async fn locate(operation: &Operation, aid: &str) -> Result<Option<Key>> {
     let Some(mut anchor) = operation.get(queries::anchor(aid)).await? else {
         return Ok(None);
     };
-    let partition = mapping::take(&mut anchor, "partition")?;
+    let partition = mapping::take(&mut anchor, "home")?;
     Ok(Some(queries::jts_session(&partition, aid)))
 }
 
-/// What a session is created by: itself and the pointers to it.
-fn inserts(session: &JtsSession, metadata: Option<String>, partition: &str) -> Vec<Write> {
+/// What a session is created by: itself, what leads to it by its anchor id, and the pointer of its proof,
+/// which names the `prior` one.
+pub(super) fn inserts(
+    session: &JtsSession,
+    metadata: Option<String>,
+    partition: &str,
+    prior: Option<&str>,
+) -> [Write; 3] {
     let aid = session.aid.as_str();
     let key = queries::jts_session(partition, aid);
     let mut item = mapping::jts_item(session, metadata);
@@ -280,33 +288,23 @@ fn inserts(session: &JtsSession, metadata: Option<String>, partition: &str) -> V
         session.expires_at,
     );
     let anchor = HashMap::from([
-        ("partition".to_owned(), s(partition)),
+        ("home".to_owned(), s(partition)),
         (
             queries::REAP_AT.to_owned(),
             queries::reap_at(session.expires_at),
         ),
     ]);
-    vec![
-        Write::put(key, item).when(queries::ABSENT),
+    let pointer = Pointer {
+        partition: partition.to_owned(),
+        aid: aid.to_owned(),
+        expires_at: session.expires_at,
+    };
+    let digest = queries::spelt_digest(session.current_state_proof.as_str());
+    [
+        Write::put(key, item),
         Write::put(queries::anchor(aid), anchor),
-        pointer(
-            session.current_state_proof.as_str(),
-            aid,
-            partition,
-            session.expires_at,
-        ),
+        pointer.write(&digest, prior),
     ]
-}
-
-/// Leads from a proof to its session.
-pub(super) fn pointer(proof: &str, aid: &str, partition: &str, expires_at: Timestamp) -> Write {
-    let pointer = item([
-        ("partition", s(partition)),
-        ("aid", s(aid)),
-        ("expires_at", mapping::at(expires_at)),
-        (queries::REAP_AT, queries::reap_at(expires_at)),
-    ]);
-    Write::put(queries::proof(proof), pointer)
 }
 
 /// Lets one login under a policy pass.

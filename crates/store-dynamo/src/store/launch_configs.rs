@@ -136,10 +136,7 @@ fn writes(seen: Seen, config: &LaunchConfig) -> Result<Vec<Write>> {
             next.client.token_url = config.token_url.clone();
             next.client.jwks_url = config.jwks_url.clone();
             if next.client == seen.client {
-                let id = seen.client.id.to_string();
-                let check = Write::check(queries::client(&id)).when(queries::UNCHANGED);
-                let check = check.with(":seen", mapping::n(seen.rev));
-                (vec![check], seen)
+                (vec![clients::is_as(&seen)], seen)
             } else {
                 next.rev += 1;
                 (clients::replace(&seen, &next), next)

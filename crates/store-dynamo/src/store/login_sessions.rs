@@ -31,6 +31,7 @@ impl LoginSessionStore for DynamoStore {
             let json = encode("data", &data, MAX_PAYLOAD_BYTES)?;
             let key = queries::login_session(id.as_str());
             let mut item = item([
+                ("id", s(id.as_str())),
                 ("payload", s(json)),
                 ("verify", self.verification(&data)),
                 ("rev", n(1)),
@@ -229,8 +230,8 @@ impl LoginSessionStore for DynamoStore {
 }
 
 /// A session as it is stored, with its lock.
-struct Stored {
-    session: LoginSession,
+pub(super) struct Stored {
+    pub(super) session: LoginSession,
     lock: Option<(LockToken, LockState)>,
 }
 
@@ -318,13 +319,13 @@ impl DynamoStore {
     }
 
     /// What the lock compares.
-    fn verification(&self, data: &LoginData) -> aws_sdk_dynamodb::types::AttributeValue {
+    pub(super) fn verification(&self, data: &LoginData) -> aws_sdk_dynamodb::types::AttributeValue {
         let property = self.settings().lock_verification_property.as_str();
         queries::verification(property, data.get(property).and_then(Value::as_str))
     }
 }
 
-fn decode(item: &Item, id: &str) -> Result<Stored> {
+pub(super) fn decode(item: &Item, id: &str) -> Result<Stored> {
     let token = match item.contains_key("lock_token") {
         true => Some(LockToken::from_stored(mapping::text(item, "lock_token")?)),
         false => None,

@@ -8,9 +8,10 @@ use store_core::{
     CleanupKind, Error, ErrorKind, Expiring, LtiSession, LtiSessionData, LtiSessionStore,
     MAX_PAYLOAD_BYTES, Result, Timestamp, encode, expiry, parse_uuid,
 };
+use uuid::Uuid;
 
 use super::{DynamoStore, within};
-use crate::mapping::{self, item, s};
+use crate::mapping::{self, Item, item, s};
 use crate::queries;
 use crate::write::Write;
 
@@ -50,11 +51,7 @@ impl LtiSessionStore for DynamoStore {
             let Some(item) = mapping::live(found, self.now())? else {
                 return Ok(None);
             };
-            let data = mapping::text(&item, "payload")?;
-            let value = LtiSession::from_data(uuid, data.as_bytes())
-                .map_err(|_| mapping::corrupt("sessions", id))?;
-            let expires_at = mapping::instant(&item, "expires_at")?;
-            Ok(Some(Arc::new(Expiring { value, expires_at })))
+            decode(uuid, &item).map(|session| Some(Arc::new(session)))
         })
         .await
     }
@@ -70,4 +67,13 @@ impl LtiSessionStore for DynamoStore {
         })
         .await
     }
+}
+
+pub(super) fn decode(id: Uuid, item: &Item) -> Result<Expiring<LtiSession>> {
+    let data = mapping::text(item, "payload")?;
+    let value = LtiSession::from_data(id, data.as_bytes());
+    Ok(Expiring {
+        value: value.map_err(|_| mapping::corrupt("sessions", id))?,
+        expires_at: mapping::instant(item, "expires_at")?,
+    })
 }

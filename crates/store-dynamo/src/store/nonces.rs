@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use store_core::{CleanupKind, Error, ErrorKind, Nonce, NonceStore, Result, expiry};
 
 use super::{DynamoStore, within};
-use crate::mapping::Item;
+use crate::mapping::{item, s};
 use crate::queries;
 use crate::write::Write;
 
@@ -18,7 +18,7 @@ impl NonceStore for DynamoStore {
             let now = self.now();
             let expires_at = expiry(now, lifetime.unwrap_or(self.settings().nonce_lifetime))?;
             let key = queries::nonce(nonce.as_str());
-            let mut item = Item::new();
+            let mut item = item([("nonce", s(nonce.as_str()))]);
             queries::expire(&mut item, CleanupKind::Nonces, &key, expires_at);
             let put = Write::put(key, item).when(queries::ABSENT_OR_EXPIRED);
             if operation.write(put.now(now)).await?.happened() {

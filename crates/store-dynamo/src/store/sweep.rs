@@ -29,10 +29,7 @@ pub(super) fn leave_client(id: &str, base: &str) -> Write {
 /// Leaves word of sessions that are to be deleted.
 pub(super) fn leave_sessions(key: Key, partition: &str, aids: &[String]) -> Write {
     let aids = aids.iter().map(s).collect();
-    let mut word = item([
-        ("partition", s(partition)),
-        ("aids", AttributeValue::L(aids)),
-    ]);
+    let mut word = item([("home", s(partition)), ("aids", AttributeValue::L(aids))]);
     show(&mut word, CleanupKind::JtsSessions);
     Write::put(key, word)
 }
@@ -115,7 +112,7 @@ impl DynamoStore {
                 let base = mapping::take(&mut word, "base")?;
                 self.sweep_client(operation, &id, &base).await?;
             } else {
-                let partition = mapping::take(&mut word, "partition")?;
+                let partition = mapping::take(&mut word, "home")?;
                 let aids = aids(&word);
                 self.sweep_sessions(operation, key, &partition, &aids)
                     .await?;

@@ -21,6 +21,7 @@ mod failing;
 mod items;
 mod proxy;
 mod sweeping;
+mod transfer;
 
 type Run = fn(Server) -> Pin<Box<dyn Future<Output = ()>>>;
 
@@ -57,6 +58,7 @@ fn main() {
         failing::TESTS,
         items::TESTS,
         sweeping::TESTS,
+        transfer::TESTS,
     ];
     let tests = all.into_iter().flatten();
     let trials = tests.flat_map(|test| {
