@@ -42,6 +42,16 @@ impl Backend {
         }
     }
 
+    /// Whether it is measured unless another is named.
+    pub(crate) fn is_usual(self) -> bool {
+        match self {
+            #[cfg(feature = "dynamo")]
+            Self::DynamodbLocal => false,
+            #[allow(unreachable_patterns, reason = "without DynamoDB all are usual")]
+            _ => true,
+        }
+    }
+
     /// The environment's variable that tells where it is; none for what is started here.
     pub(crate) fn variable(self) -> Option<&'static str> {
         match self {
@@ -58,6 +68,21 @@ impl Backend {
         }
     }
 
+    /// The file of the authority that the server's certificate is from, where it speaks TLS.
+    pub(crate) fn authority(self) -> Option<String> {
+        let variable = match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres => "STORE_TEST_POSTGRES_CA",
+            #[cfg(feature = "mysql")]
+            Self::Mysql => "STORE_TEST_MYSQL_CA",
+            #[cfg(feature = "mysql")]
+            Self::Mariadb => "STORE_TEST_MARIADB_CA",
+            #[cfg(feature = "dynamo")]
+            Self::Dynamo | Self::DynamodbLocal => return None,
+        };
+        std::env::var(variable).ok().filter(|file| !file.is_empty())
+    }
+
     /// How many sessions of each kind are stored at first.
     pub(crate) fn default_rows(self) -> usize {
         match self {
@@ -69,16 +94,31 @@ impl Backend {
         }
     }
 
-    /// Opens it, with a place of its own on it that is empty.
-    pub(crate) async fn open(self, url: &str) -> Result<Box<dyn Bench>> {
+    /// Opens a place on it that is there, or that is made then.
+    pub(crate) async fn open(self, url: &str, place: &str) -> Result<Box<dyn Bench>> {
         Ok(match self {
             #[cfg(feature = "postgres")]
-            Self::Postgres => Box::new(crate::postgres::Postgres::open(url).await?),
+            Self::Postgres => Box::new(crate::postgres::Postgres::open(url, place).await?),
             #[cfg(feature = "mysql")]
-            Self::Mysql | Self::Mariadb => Box::new(crate::mysql::MySql::open(url).await?),
+            Self::Mysql | Self::Mariadb => Box::new(crate::mysql::MySql::open(url, place).await?),
             #[cfg(feature = "dynamo")]
-            Self::Dynamo | Self::DynamodbLocal => Box::new(crate::dynamo::Dynamo::open(url).await?),
+            Self::Dynamo => Box::new(crate::dynamo::Dynamo::open("dynoxide", url, place)?),
+            #[cfg(feature = "dynamo")]
+            Self::DynamodbLocal => {
+                Box::new(crate::dynamo::Dynamo::open("DynamoDB Local", url, place)?)
+            }
         })
+    }
+
+    /// How many sessions of each kind are stored at each step of growth.
+    pub(crate) fn growth(self) -> &'static [usize] {
+        match self {
+            // All of it is in the emulator's memory.
+            #[cfg(feature = "dynamo")]
+            Self::Dynamo | Self::DynamodbLocal => &[1_000, 10_000, 100_000],
+            #[cfg(any(feature = "postgres", feature = "mysql"))]
+            _ => &[10_000, 100_000, 1_000_000, 5_000_000],
+        }
     }
 }
 
@@ -88,11 +128,22 @@ pub(crate) trait Bench: Send + Sync {
     /// The server, as in `PostgreSQL 15.18`.
     fn server(&self) -> &str;
 
-    /// Stores the world. Where a backend chooses ids itself, they are taken over into it.
-    async fn load(&self, world: &mut World) -> Result<()>;
+    /// Where it is, for another process that opens the same place.
+    fn url(&self) -> &str;
 
-    /// The store, opened anew.
-    async fn ours(&self) -> Result<Arc<dyn Subject>>;
+    fn place(&self) -> &str;
+
+    /// Makes the place, and clears away those of processes that are gone.
+    async fn create(&self) -> Result<()>;
+
+    /// Stores what the world has from this number on. Where a backend chooses ids itself, they are taken over.
+    async fn load(&self, world: &mut World, from: usize) -> Result<()>;
+
+    /// Stores so many LTI sessions that have expired.
+    async fn load_expired(&self, count: usize) -> Result<()>;
+
+    /// The store, opened anew; with TLS if an authority is named.
+    async fn ours(&self, ca: Option<&str>) -> Result<Arc<dyn Subject>>;
 
     /// The same by hand on the bare driver.
     async fn raw(&self) -> Result<Arc<dyn Subject>>;
@@ -106,10 +157,30 @@ pub(crate) fn place() -> String {
     format!("bench_{}", std::process::id())
 }
 
+/// Another such place, for growth.
+pub(crate) fn second_place() -> String {
+    format!("{}_b", place())
+}
+
 /// Whether this is the name of a place whose process is gone.
 pub(crate) fn is_stale(name: &str) -> bool {
-    let Some(pid) = name.strip_prefix("bench_").and_then(|pid| pid.parse().ok()) else {
-        return false;
-    };
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None).is_err()
+    let pid = name
+        .strip_prefix("bench_")
+        .and_then(|rest| rest.trim_end_matches("_b").parse().ok());
+    let gone = |pid| nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None).is_err();
+    pid.is_some_and(gone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_of_processes_that_are_gone_are_stale() {
+        assert!(!is_stale(&place()));
+        assert!(!is_stale(&second_place()));
+        // Larger than any process id can be.
+        assert!(is_stale("bench_2147483647") && is_stale("bench_2147483647_b"));
+        assert!(!is_stale("bench_mark") && !is_stale("public"));
+    }
 }

@@ -26,9 +26,21 @@ pub(crate) enum Scenario {
     /// A JTS session is touched.
     #[value(name = "S7")]
     S7,
+    /// What has expired is cleaned up while sessions are read.
+    #[value(name = "S8")]
+    S8,
     /// A login session is loaded, saved, and locked, saved and unlocked.
     #[value(name = "S9")]
     S9,
+    /// From a process's start to its first answer, without TLS and with it.
+    #[value(name = "S10")]
+    S10,
+    /// S1 to S7 with ever more sessions.
+    #[value(name = "S11")]
+    S11,
+    /// The memory of a process with 64 tasks.
+    #[value(name = "S12")]
+    S12,
 }
 
 /// What one operation does.

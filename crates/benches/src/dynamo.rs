@@ -5,7 +5,7 @@ mod raw;
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region, SharedCredentialsProvider};
@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use self::emulator::Emulator;
 pub(crate) use self::emulator::serve;
 use self::raw::Raw;
-use crate::backend::{Bench, is_stale, place};
+use crate::backend::{Bench, is_stale};
 use crate::subject::{Ours, Subject};
 use crate::world::{JtsDetails, JtsKey, World};
 
@@ -30,37 +30,23 @@ const LOCAL_TRANSACTION: usize = 10;
 
 pub(crate) struct Dynamo {
     endpoint: String,
-    table: String,
+    place: String,
     server: &'static str,
     /// Stopped when this is dropped.
     _emulator: Option<Emulator>,
 }
 
 impl Dynamo {
-    pub(crate) async fn open(url: &str) -> Result<Self> {
+    /// At an endpoint; if that is empty, on an emulator of its own.
+    pub(crate) fn open(server: &'static str, url: &str, place: &str) -> Result<Self> {
         let emulator = url.is_empty().then(Emulator::start).transpose()?;
-        let dynamo = Self {
-            endpoint: emulator.as_ref().map_or(url, Emulator::endpoint).to_owned(),
-            table: place(),
-            server: if emulator.is_some() {
-                "dynoxide"
-            } else {
-                "DynamoDB Local"
-            },
+        let endpoint = emulator.as_ref().map_or(url, Emulator::endpoint);
+        Ok(Self {
+            endpoint: endpoint.to_owned(),
+            place: place.to_owned(),
+            server,
             _emulator: emulator,
-        };
-        let client = dynamo.client();
-        let tables = client
-            .list_tables()
-            .send()
-            .await
-            .context("listing tables")?;
-        for name in tables.table_names() {
-            if is_stale(name.trim_end_matches("auth_store")) {
-                client.delete_table().table_name(name).send().await?;
-            }
-        }
-        Ok(dynamo)
+        })
     }
 
     fn config(&self) -> DynamoConfig {
@@ -69,7 +55,7 @@ impl Dynamo {
             endpoint: Some(self.endpoint.clone()),
             credentials: Some(credentials()),
             transaction_limit: LOCAL_TRANSACTION,
-            prefix: self.table.clone(),
+            prefix: self.place.clone(),
             ..DynamoConfig::default()
         }
     }
@@ -100,11 +86,11 @@ fn credentials() -> SharedCredentialsProvider {
 async fn load_share(
     store: DynamoStore,
     world: Arc<World>,
-    share: usize,
+    first: usize,
 ) -> Result<Vec<(usize, JtsKey)>> {
     let mut session = world.lti_session.clone();
     let mut created = Vec::new();
-    for n in (share..world.rows).step_by(LOADERS) {
+    for n in (first..world.rows).step_by(LOADERS) {
         session.id = world.lti[n].uuid;
         store.add_lti_session(&session, None).await?;
         let data = world.login_data.clone();
@@ -128,16 +114,41 @@ impl Bench for Dynamo {
         self.server
     }
 
-    async fn load(&self, world: &mut World) -> Result<()> {
+    fn url(&self) -> &str {
+        &self.endpoint
+    }
+
+    fn place(&self) -> &str {
+        &self.place
+    }
+
+    async fn create(&self) -> Result<()> {
+        let client = self.client();
+        let tables = client
+            .list_tables()
+            .send()
+            .await
+            .context("listing tables")?;
+        for name in tables.table_names() {
+            if is_stale(name.trim_end_matches("auth_store")) {
+                client.delete_table().table_name(name).send().await?;
+            }
+        }
+        self.store().await?.bootstrap().await?;
+        Ok(())
+    }
+
+    async fn load(&self, world: &mut World, from: usize) -> Result<()> {
         let store = self.store().await?;
-        store.bootstrap().await?;
-        for config in &world.launch_configs {
-            store.save_launch_config(config).await?;
+        if from == 0 {
+            for config in &world.launch_configs {
+                store.save_launch_config(config).await?;
+            }
         }
         let shared = Arc::new(World::new(world.rows)?);
         let mut loaders = JoinSet::new();
         for share in 0..LOADERS {
-            loaders.spawn(load_share(store.clone(), Arc::clone(&shared), share));
+            loaders.spawn(load_share(store.clone(), Arc::clone(&shared), from + share));
         }
         while let Some(done) = loaders.join_next().await {
             for (n, key) in done.context("a loader failed")?? {
@@ -147,7 +158,15 @@ impl Bench for Dynamo {
         Ok(())
     }
 
-    async fn ours(&self) -> Result<Arc<dyn Subject>> {
+    async fn load_expired(&self, count: usize) -> Result<()> {
+        let raw = Raw::new(self.client(), self.config().table_name());
+        raw.add_expired(count).await
+    }
+
+    async fn ours(&self, ca: Option<&str>) -> Result<Arc<dyn Subject>> {
+        if ca.is_some() {
+            bail!("no emulator speaks TLS");
+        }
         Ok(Arc::new(Ours::new(Arc::new(self.store().await?))))
     }
 

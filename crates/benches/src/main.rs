@@ -10,12 +10,16 @@
 
 mod backend;
 mod case;
+mod child;
+mod contender;
 mod drive;
 #[cfg(feature = "dynamo")]
 mod dynamo;
+mod measure;
 #[cfg(feature = "mysql")]
 mod mysql;
 mod options;
+mod peer;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod progress;
@@ -28,16 +32,19 @@ mod world;
 use anyhow::Result;
 use clap::Parser;
 
-use crate::options::Options;
+use crate::options::{Child, Options};
 
 fn main() -> Result<()> {
     let options = Options::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    #[cfg(feature = "dynamo")]
-    if let Some(options::Child::Emulator) = options.child {
-        return runtime.block_on(dynamo::serve());
+    match &options.child {
+        None => {}
+        #[cfg(feature = "dynamo")]
+        Some(Child::Emulator) => return runtime.block_on(dynamo::serve()),
+        Some(Child::Cold(job)) => return runtime.block_on(job.answer()),
+        Some(Child::Memory(job)) => return runtime.block_on(job.work()),
     }
     let results = runtime.block_on(run::all(&options))?;
     println!("{}", table::render(&results));

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::backend::Backend;
 use crate::case::{Case, Kind, Scenario};
+use crate::child::Job;
 
 /// Measures the stores against the bare drivers and against other stores.
 #[derive(Debug, Parser)]
@@ -39,6 +40,10 @@ pub(crate) struct Options {
     /// How many sessions of each kind are stored at first [default: 100,000; on DynamoDB 10,000].
     #[arg(long)]
     rows: Option<usize>,
+    /// How many sessions of each kind are stored at each step of S11 (may be repeated, in order) [default: 10,000,
+    /// 100,000, 1,000,000 and 5,000,000; on DynamoDB 1,000, 10,000 and 100,000].
+    #[arg(long, value_name = "ROWS")]
+    growth: Vec<usize>,
     /// Where the results are written.
     #[arg(long, value_name = "FILE", default_value = "target/bench/results.json")]
     pub(crate) output: PathBuf,
@@ -53,6 +58,12 @@ pub(crate) enum Child {
     #[cfg(feature = "dynamo")]
     #[command(hide = true)]
     Emulator,
+    /// Ask for one session.
+    #[command(hide = true)]
+    Cold(Job),
+    /// Work for a while, and tell how much memory that took.
+    #[command(hide = true)]
+    Memory(Job),
 }
 
 impl Options {
@@ -84,12 +95,25 @@ impl Options {
         self.rows.unwrap_or(backend.default_rows()).max(64)
     }
 
+    /// Whether a scenario is asked for: by name, or among all.
+    pub(crate) fn includes(&self, scenario: Scenario) -> bool {
+        match &self.scenario[..] {
+            [] => !self.quick || scenario <= Scenario::S7,
+            some => some.contains(&scenario),
+        }
+    }
+
     pub(crate) fn cases(&self) -> Vec<Case> {
-        let wanted = |case: &Case| match &self.scenario[..] {
-            [] => !self.quick || case.scenario() != Scenario::S9,
-            some => some.contains(&case.scenario()),
-        };
+        let wanted = |case: &Case| self.includes(case.scenario());
         Case::ALL.into_iter().filter(wanted).collect()
+    }
+
+    /// How many sessions of each kind are stored at each step of growth.
+    pub(crate) fn growth(&self, backend: Backend) -> Vec<usize> {
+        match &self.growth[..] {
+            [] => backend.growth().to_vec(),
+            some => some.to_vec(),
+        }
     }
 
     pub(crate) fn wants(&self, implementation: &str) -> bool {

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::drive::Sample;
+use crate::measure::Sample;
 
 /// All that one run, or several that were merged, measured.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -33,7 +33,7 @@ pub(crate) struct Row {
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
     pub(crate) client_cpu_us_per_op: f64,
-    pub(crate) rounds: Vec<Round>,
+    pub(crate) rounds: Vec<Sample>,
     /// The 99th percentile of reads before the cleanup began and while it ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reads: Option<Reads>,
@@ -42,15 +42,6 @@ pub(crate) struct Row {
     pub(crate) rss_mib: Option<f64>,
     #[serde(default)]
     pub(crate) ratios: Ratios,
-}
-
-/// What one round measured.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Round {
-    pub(crate) ops_per_s: f64,
-    pub(crate) p50_us: f64,
-    pub(crate) p99_us: f64,
-    pub(crate) client_cpu_us_per_op: f64,
 }
 
 /// How a cleanup affects reads.
@@ -82,22 +73,11 @@ pub(crate) struct Absent {
 /// What rows are compared within.
 pub(crate) type Group = (String, String, String, usize, usize);
 
-impl From<Sample> for Round {
-    fn from(sample: Sample) -> Self {
-        Self {
-            ops_per_s: sample.ops_per_s,
-            p50_us: sample.p50_us,
-            p99_us: sample.p99_us,
-            client_cpu_us_per_op: sample.cpu_us_per_op,
-        }
-    }
-}
-
 impl Row {
     /// Takes in what a further round measured.
-    pub(crate) fn push(&mut self, round: Round) {
+    pub(crate) fn push(&mut self, round: Sample) {
         self.rounds.push(round);
-        let of = |value: fn(&Round) -> f64| median(self.rounds.iter().map(value));
+        let of = |value: fn(&Sample) -> f64| median(self.rounds.iter().map(value));
         self.ops_per_s = of(|round| round.ops_per_s).unwrap_or_default();
         self.p50_us = of(|round| round.p50_us).unwrap_or_default();
         self.p99_us = of(|round| round.p99_us).unwrap_or_default();
@@ -118,7 +98,7 @@ impl Row {
         self.implementation != "ours" && self.implementation != "raw"
     }
 
-    fn to(&self, other: &Self, value: fn(&Round) -> f64) -> Option<f64> {
+    fn to(&self, other: &Self, value: fn(&Sample) -> f64) -> Option<f64> {
         let pairs = self.rounds.iter().zip(&other.rounds);
         median(
             pairs
@@ -128,8 +108,8 @@ impl Row {
     }
 
     fn ratios(&self, raw: Option<&Self>, peer: Option<&Self>) -> Ratios {
-        let ops = |round: &Round| round.ops_per_s;
-        let cpu = |round: &Round| round.client_cpu_us_per_op;
+        let ops = |round: &Sample| round.ops_per_s;
+        let cpu = |round: &Sample| round.client_cpu_us_per_op;
         Ratios {
             ops_to_raw: raw.and_then(|raw| self.to(raw, ops)),
             p99_to_raw: raw.and_then(|raw| self.to(raw, |round| round.p99_us)),
@@ -223,8 +203,8 @@ impl Results {
 mod tests {
     use super::*;
 
-    fn round(ops: f64, cpu: f64) -> Round {
-        Round {
+    fn round(ops: f64, cpu: f64) -> Sample {
+        Sample {
             ops_per_s: ops,
             p50_us: 1.0,
             p99_us: 1e6 / ops,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail, ensure};
 use async_trait::async_trait;
 use store_core::{
-    CacheOptions, Cached, LaunchConfigStore, LockOutcome, Nonce, Renewal, StateProofStatus, Store,
-    SystemClock,
+    CacheOptions, Cached, CleanupKind, CleanupOptions, CleanupStoreExt, LaunchConfigStore,
+    LockOutcome, Nonce, Renewal, StateProofStatus, Store, SystemClock,
 };
 
 use crate::case::Case;
@@ -26,6 +26,12 @@ pub(crate) trait Subject: Send + Sync {
     /// # Errors
     /// If it fails, or does not do what it should.
     async fn once(&self, case: Case, turn: &mut Turn) -> Result<()>;
+
+    /// Deletes LTI sessions that have expired, and tells how many.
+    ///
+    /// # Errors
+    /// If it fails.
+    async fn clean_up(&self) -> Result<u64>;
 
     /// Lets go of connections.
     async fn close(&self) {}
@@ -134,6 +140,15 @@ impl Subject for Ours {
             }
         }
         Ok(())
+    }
+
+    async fn clean_up(&self) -> Result<u64> {
+        let options = CleanupOptions {
+            kinds: vec![CleanupKind::Sessions],
+            ..CleanupOptions::default()
+        };
+        let report = self.store.cleanup(&options, &mut |_| ()).await?;
+        Ok(report.total())
     }
 
     async fn close(&self) {

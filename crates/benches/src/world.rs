@@ -77,49 +77,51 @@ pub(crate) struct World {
     pub(crate) lti_json: String,
     pub(crate) login_data: LoginData,
     pub(crate) login_json: String,
+    /// Where ids come from, for each kind.
+    ids: [fastrand::Rng; 3],
 }
 
 impl World {
-    /// A world of `rows` sessions of each kind, the same each time but for the state proofs.
+    /// A world of `rows` sessions of each kind. A larger one begins with what a smaller one has, but for the state
+    /// proofs.
     pub(crate) fn new(rows: usize) -> Result<Self> {
-        let mut rng = fastrand::Rng::with_seed(0x5e55_1055);
         let lti_session = LtiSession::from_launch_payload(include_str!("../data/launch.json"))?;
         let lti_json = encode("session", &LtiSessionData(&lti_session), MAX_PAYLOAD_BYTES)?;
         let login_data = login_data();
         let login_json = encode("data", &login_data, MAX_PAYLOAD_BYTES)?;
-        let lti = (0..rows).map(|_| {
-            let uuid = uuid::Builder::from_random_bytes(rng.u128(..).to_be_bytes()).into_uuid();
-            LtiKey {
-                uuid,
-                text: uuid.to_string(),
-            }
-        });
-        let lti = lti.collect();
-        let jts = (0..rows).map(|_| {
-            let aid = format!("aid_{:032x}", rng.u128(..));
-            JtsKey::new(aid, StateProof::generate().as_str())
-        });
-        let jts = jts.collect();
-        let logins = (0..rows)
-            .map(|_| {
-                Ok(LoginKey {
-                    id: format!("login-{:032x}", rng.u128(..)).parse()?,
-                    version: Mutex::new(1),
-                })
-            })
-            .collect::<Result<_>>()?;
-        let launch_configs = (0..PLATFORMS).map(launch_config).collect::<Result<_>>()?;
-        Ok(Self {
-            rows,
-            lti,
-            jts,
-            logins,
-            launch_configs,
+        let mut world = Self {
+            rows: 0,
+            lti: Vec::new(),
+            jts: Vec::new(),
+            logins: Vec::new(),
+            launch_configs: (0..PLATFORMS).map(launch_config).collect::<Result<_>>()?,
             lti_session,
             lti_json,
             login_data,
             login_json,
-        })
+            ids: [1, 2, 3].map(fastrand::Rng::with_seed),
+        };
+        world.grow(rows)?;
+        Ok(world)
+    }
+
+    /// Adds sessions of each kind until there are `rows`.
+    pub(crate) fn grow(&mut self, rows: usize) -> Result<()> {
+        let [lti, jts, logins] = &mut self.ids;
+        for _ in self.rows..rows {
+            let uuid = uuid::Builder::from_random_bytes(lti.u128(..).to_be_bytes()).into_uuid();
+            let text = uuid.to_string();
+            self.lti.push(LtiKey { uuid, text });
+            let aid = format!("aid_{:032x}", jts.u128(..));
+            self.jts
+                .push(JtsKey::new(aid, StateProof::generate().as_str()));
+            self.logins.push(LoginKey {
+                id: format!("login-{:032x}", logins.u128(..)).parse()?,
+                version: Mutex::new(1),
+            });
+        }
+        self.rows = rows;
+        Ok(())
     }
 
     /// The value that locking a login session expects.
@@ -253,6 +255,18 @@ mod tests {
         let world = World::new(1).unwrap();
         let length = world.lti_json.len();
         assert!((2_400..=2_600).contains(&length), "{length}");
+    }
+
+    #[test]
+    fn a_world_grows() {
+        let mut small = World::new(2).unwrap();
+        small.grow(3).unwrap();
+        let large = World::new(3).unwrap();
+        for n in 0..3 {
+            assert_eq!(small.lti[n].uuid, large.lti[n].uuid);
+            assert_eq!(small.jts[n].aid, large.jts[n].aid);
+            assert_eq!(small.logins[n].id, large.logins[n].id);
+        }
     }
 
     #[test]

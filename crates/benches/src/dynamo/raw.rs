@@ -11,13 +11,18 @@ use anyhow::{Context, Result, bail, ensure};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, DeleteRequest, KeysAndAttributes, PutRequest, ReturnValue, WriteRequest,
+};
 use store_core::{LockToken, StateProof};
 
 use self::keys::{Key, item, n, s};
 use crate::case::Case;
 use crate::subject::Subject;
 use crate::world::{LoginKey, Turn, World};
+
+/// How many items a request writes at most.
+const BATCH: usize = 25;
 
 type Item = HashMap<String, AttributeValue>;
 
@@ -93,7 +98,7 @@ impl Raw {
         let key = &turn.world.clone().jts[turn.own()];
         let (seen, fresh) = (key.proof(), StateProof::generate());
         let pointer = self.get(keys::proof(&seen)).await?;
-        let (partition, aid) = (text(&pointer, "partition")?, text(&pointer, "aid")?);
+        let (partition, aid) = (text(&pointer, "home")?, text(&pointer, "aid")?);
         ensure!(
             case == Case::RenewProof || aid == key.aid,
             "the proof is another session's"
@@ -118,6 +123,47 @@ impl Raw {
         black_box(request.send().await?);
         key.set_proof(fresh.as_str());
         Ok(())
+    }
+
+    /// Writes items in as few requests as there can be.
+    async fn write_all(&self, mut requests: Vec<WriteRequest>) -> Result<()> {
+        while !requests.is_empty() {
+            let some = requests.split_off(requests.len().saturating_sub(BATCH));
+            let request = self.client.batch_write_item();
+            let answer = request.request_items(&self.table, some).send().await?;
+            let left = answer.unprocessed_items.unwrap_or_default();
+            requests.extend(left.into_values().flatten());
+        }
+        Ok(())
+    }
+
+    /// Stores LTI sessions that have expired, each a little sooner than the one before it.
+    pub(super) async fn add_expired(&self, count: usize) -> Result<()> {
+        let json = World::new(1)?.lti_json;
+        let mut requests = Vec::with_capacity(count);
+        for n in 0..count {
+            let key = keys::lti_session(&uuid::Uuid::new_v4().to_string());
+            let mut item = item([("payload", s(&json))]);
+            keys::expire_at(&mut item, "sessions", &key, millis() - i64::try_from(n)?);
+            item.extend(Item::from(key));
+            let put = PutRequest::builder().set_item(Some(item)).build()?;
+            requests.push(WriteRequest::builder().put_request(put).build());
+        }
+        self.write_all(requests).await
+    }
+
+    /// A page of the keys of LTI sessions in a part of the index that have expired.
+    async fn expired(&self, shard: u32) -> Result<Vec<Item>> {
+        let request = self
+            .client
+            .query()
+            .table_name(&self.table)
+            .index_name("expiry");
+        let request = request
+            .key_condition_expression("expiry = :part AND expires_at <= :now")
+            .expression_attribute_values(":part", s(&format!("sessions#{shard}")))
+            .expression_attribute_values(":now", n(millis()));
+        Ok(request.limit(1_000).send().await?.items.unwrap_or_default())
     }
 
     async fn save(&self, world: &World, key: &LoginKey, token: Option<&str>) -> Result<()> {
@@ -212,7 +258,7 @@ impl Subject for Raw {
             Case::ValidateProof => {
                 let proof = world.jts[turn.any()].proof();
                 let pointer = self.get(keys::proof(&proof)).await?;
-                let (partition, aid) = (text(&pointer, "partition")?, text(&pointer, "aid")?);
+                let (partition, aid) = (text(&pointer, "home")?, text(&pointer, "aid")?);
                 black_box(self.get(keys::jts_session(partition, aid)).await?);
             }
             Case::RotateProof | Case::RenewProof => self.rotate(case, turn).await?,
@@ -220,7 +266,7 @@ impl Subject for Raw {
                 let aid = world.jts[turn.own()].aid.as_str();
                 let anchor = self.get(keys::anchor(aid)).await?;
                 let request = self.update(
-                    keys::jts_session(text(&anchor, "partition")?, aid),
+                    keys::jts_session(text(&anchor, "home")?, aid),
                     "SET last_active = :now",
                     // The store tells a session that was touched in this millisecond from one that is gone.
                     "expires_at > :now AND last_active <= :now",
@@ -238,5 +284,26 @@ impl Subject for Raw {
             Case::LockLogin => self.lock(&world, &world.logins[turn.own()]).await?,
         }
         Ok(())
+    }
+
+    async fn clean_up(&self) -> Result<u64> {
+        let mut deleted = 0;
+        for shard in 0..keys::SHARDS {
+            loop {
+                let found = self.expired(shard).await?;
+                if found.is_empty() {
+                    break;
+                }
+                let deletes = found.into_iter().map(|mut item| {
+                    item.retain(|name, _| name == "pk" || name == "sk");
+                    let delete = DeleteRequest::builder().set_key(Some(item)).build()?;
+                    Ok(WriteRequest::builder().delete_request(delete).build())
+                });
+                let deletes = deletes.collect::<Result<Vec<_>>>()?;
+                deleted += deletes.len() as u64;
+                self.write_all(deletes).await?;
+            }
+        }
+        Ok(deleted)
     }
 }

@@ -200,6 +200,12 @@ impl Subject for Raw {
         Ok(())
     }
 
+    async fn clean_up(&self) -> Result<u64> {
+        let mut conn = self.pool.get_conn().await?;
+        let done = conn.exec_iter(sql::DELETE_EXPIRED, (now(),)).await?;
+        Ok(done.affected_rows())
+    }
+
     async fn close(&self) {
         // Whatever is wrong with the connections, they are not used any more.
         let _ = self.pool.clone().disconnect().await;

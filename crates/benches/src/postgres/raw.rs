@@ -200,6 +200,16 @@ impl Subject for Raw {
         Ok(())
     }
 
+    async fn clean_up(&self) -> Result<u64> {
+        let connection = self.pool.get().await?;
+        let statement = connection
+            .prepare_cached(&self.statements.delete_expired)
+            .await?;
+        Ok(connection
+            .execute(&statement, &[&SystemTime::now()])
+            .await?)
+    }
+
     async fn close(&self) {
         self.pool.close();
     }

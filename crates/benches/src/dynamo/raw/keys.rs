@@ -12,6 +12,9 @@ use store_core::proof_digest;
 
 use super::{Item, millis};
 
+/// How many parts of the index each kind is spread over.
+pub(super) const SHARDS: u32 = 4;
+
 pub(super) struct Key {
     pk: String,
     sk: String,
@@ -102,11 +105,15 @@ pub(super) fn verification(refresh_token: &str) -> String {
 
 /// Lets an item expire, with its place in the index by which cleanup goes.
 pub(super) fn expire(item: &mut Item, kind: &str, key: &Key, lifetime: Duration) {
+    let lifetime = i64::try_from(lifetime.as_millis()).unwrap_or_default();
+    expire_at(item, kind, key, millis() + lifetime);
+}
+
+pub(super) fn expire_at(item: &mut Item, kind: &str, key: &Key, at: i64) {
     let spread = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
     let bytes = key.pk.bytes().chain(key.sk.bytes());
-    let shard = bytes.fold(0x811c_9dc5, spread) % 4;
-    let expires_at = millis() + i64::try_from(lifetime.as_millis()).unwrap_or_default();
+    let shard = bytes.fold(0x811c_9dc5, spread) % SHARDS;
     item.insert("expiry".to_owned(), s(&format!("{kind}#{shard}")));
-    item.insert("expires_at".to_owned(), n(expires_at));
-    item.insert("reap_at".to_owned(), n(expires_at / 1_000 + 1));
+    item.insert("expires_at".to_owned(), n(at));
+    item.insert("reap_at".to_owned(), n(at / 1_000 + 1));
 }

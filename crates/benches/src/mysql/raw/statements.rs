@@ -82,3 +82,6 @@ pub(super) const LOCK_LOGIN_SESSION: &str =
 pub(super) const UNLOCK_LOGIN_SESSION: &str =
     "UPDATE login_sessions SET lock_token = NULL, locked_until = NULL
      WHERE id = ? AND expires_at > ? AND lock_token = ?";
+
+/// All at once, as the npm originals do it: the store's own goes in batches.
+pub(super) const DELETE_EXPIRED: &str = "DELETE FROM sessions WHERE expiresAt <= ?";

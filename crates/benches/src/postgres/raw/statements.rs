@@ -24,6 +24,7 @@ pub(super) struct Statements {
     pub(super) save_login_session: String,
     pub(super) lock_login_session: String,
     pub(super) unlock_login_session: String,
+    pub(super) delete_expired: String,
 }
 
 impl Statements {
@@ -110,6 +111,8 @@ impl Statements {
                 "UPDATE {login_sessions} SET lock_token = NULL, locked_until = NULL
                  WHERE id = $1 AND expires_at > $2 AND lock_token = $3",
             ),
+            // All at once, as the npm originals do it: the store's own goes in batches.
+            delete_expired: fill("DELETE FROM {sessions} WHERE expires_at <= $1"),
         }
     }
 }
