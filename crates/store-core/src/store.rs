@@ -3,6 +3,7 @@
 use crate::{
     CleanupStore, ClientStore, DeploymentStore, JtsSessionStore, LaunchConfigStore, Lifecycle,
     LoginSessionStore, LtiSessionStore, NonceStore, RegistrationSessionStore, SchemaStore,
+    TransferStore,
 };
 
 /// What an LTI 1.3 tool keeps. Implemented by whatever implements its parts.
@@ -30,7 +31,13 @@ impl<S> LtiStore for S where
 /// Everything that every backend keeps and does; use it as `Arc<dyn Store>`. Implemented by whatever
 /// implements its parts.
 pub trait Store:
-    LtiStore + JtsSessionStore + LoginSessionStore + CleanupStore + SchemaStore + Lifecycle
+    LtiStore
+    + JtsSessionStore
+    + LoginSessionStore
+    + CleanupStore
+    + TransferStore
+    + SchemaStore
+    + Lifecycle
 {
 }
 
@@ -39,6 +46,7 @@ impl<S> Store for S where
         + JtsSessionStore
         + LoginSessionStore
         + CleanupStore
+        + TransferStore
         + SchemaStore
         + Lifecycle
         + ?Sized

@@ -35,6 +35,7 @@ mod registration_sessions;
 mod schema;
 mod secrets;
 mod text;
+mod transfer;
 
 use std::pin::Pin;
 
@@ -112,6 +113,7 @@ const ALL: &[&[Case]] = &[
     schema::CASES,
     secrets::CASES,
     text::CASES,
+    transfer::CASES,
 ];
 
 /// All cases.

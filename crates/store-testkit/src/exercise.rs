@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use store_core::{
-    CleanupKind, ClientUpdate, DeploymentUpdate, LockOutcome, SessionPolicy, Store, Timestamp,
+    CleanupKind, ClientUpdate, DeploymentUpdate, LockOutcome, RecordKind, SessionPolicy, Store,
+    Timestamp,
 };
 
 use crate::fixtures::Fixtures;
@@ -21,6 +22,9 @@ pub async fn exercise(store: &dyn Store) {
     lti(store, &make).await;
     jts(store, &make).await;
     login(store, &make).await;
+    for kind in RecordKind::ALL {
+        store.export_records(kind, None, 10).await.unwrap();
+    }
     for kind in CleanupKind::ALL {
         store.delete_expired(kind, 10).await.unwrap();
     }

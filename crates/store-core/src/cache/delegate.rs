@@ -226,6 +226,28 @@ impl CleanupStore for Cached {
 }
 
 #[async_trait]
+impl TransferStore for Cached {
+    async fn export_records(
+        &self,
+        kind: RecordKind,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<RecordPage> {
+        self.store.export_records(kind, after, limit).await
+    }
+    async fn import_record(&self, record: &Record) -> Result<Placement> {
+        let session = match record {
+            Record::Session(session) => Some(session.id),
+            _ => None,
+        };
+        let _session = self.forget_lti_session(session);
+        let client = matches!(record, Record::Client(_));
+        let _launch_configs = client.then(|| self.forget_launch_configs());
+        self.store.import_record(record).await
+    }
+}
+
+#[async_trait]
 impl SchemaStore for Cached {
     async fn bootstrap(&self) -> Result<BootstrapReport> {
         self.store.bootstrap().await

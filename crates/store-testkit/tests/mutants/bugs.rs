@@ -54,6 +54,12 @@ pub(crate) enum Bug {
     CleanupIgnoresLimit,
     CleanupForgetsUsedNonces,
     CloseDoesNothing,
+    ImportOverwrites,
+    ImportForgetsRetiredProofs,
+    ImportForgetsUse,
+    ExportRepeatsItself,
+    ExpiredIsExported,
+    ExpiredIsImported,
 }
 
 /// Each bug, in words, and the modules of cases to run against it.
@@ -290,6 +296,36 @@ pub(crate) const MUTANTS: &[(Bug, &str, &[&str])] = {
             &["cleanup"],
         ),
         (CloseDoesNothing, "close does nothing", &["lifecycle"]),
+        (
+            ImportOverwrites,
+            "an import overwrites what is there",
+            &["transfer"],
+        ),
+        (
+            ImportForgetsRetiredProofs,
+            "replays are unknown after a move",
+            &["transfer"],
+        ),
+        (
+            ImportForgetsUse,
+            "consumed nonces can be consumed again after a move",
+            &["transfer"],
+        ),
+        (
+            ExportRepeatsItself,
+            "a page begins with the last record of the one before",
+            &["transfer"],
+        ),
+        (
+            ExpiredIsExported,
+            "an export tells what has expired",
+            &["transfer"],
+        ),
+        (
+            ExpiredIsImported,
+            "an import adds what has expired",
+            &["transfer"],
+        ),
     ]
 };
 

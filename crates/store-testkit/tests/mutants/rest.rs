@@ -1,4 +1,4 @@
-//! Bugs in cleaning up and closing.
+//! Bugs in cleaning up, moving and closing.
 
 use async_trait::async_trait;
 use store_core::*;
@@ -22,6 +22,48 @@ impl CleanupStore for Mutant {
             }
             _ => self.inner.delete_expired(kind, limit).await,
         }
+    }
+}
+
+#[async_trait]
+impl TransferStore for Mutant {
+    async fn export_records(
+        &self,
+        kind: RecordKind,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<RecordPage> {
+        if self.has(Bug::ExpiredIsExported) {
+            let store = self.with_expired();
+            return store.export_records(kind, after, limit).await;
+        }
+        let mut page = self.inner.export_records(kind, after, limit).await?;
+        if self.has(Bug::ExportRepeatsItself) && after.is_some() {
+            let last = self.inner.export_records(kind, None, 1).await?;
+            page.records.pop();
+            page.records.extend(last.records);
+        }
+        Ok(page)
+    }
+
+    async fn import_record(&self, record: &Record) -> Result<Placement> {
+        let mut record = record.clone();
+        match &mut record {
+            Record::JtsSession(stored) if self.has(Bug::ImportForgetsRetiredProofs) => {
+                stored.retired_proofs.clear();
+            }
+            Record::Nonce(nonce) if self.has(Bug::ImportForgetsUse) => nonce.consumed = false,
+            Record::LoginSession(session) if self.has(Bug::ImportOverwrites) => {
+                self.inner
+                    .destroy_login_session(session.id.as_str())
+                    .await?;
+            }
+            _ => {}
+        }
+        if self.has(Bug::ExpiredIsImported) {
+            return self.with_expired().import_record(&record).await;
+        }
+        self.inner.import_record(&record).await
     }
 }
 
