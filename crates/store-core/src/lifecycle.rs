@@ -14,6 +14,10 @@ pub struct Capabilities {
     pub durable: bool,
     /// It has tables, which [`SchemaStore::bootstrap`](crate::SchemaStore::bootstrap) creates.
     pub schema: bool,
+    /// A call that deletes or revokes JTS sessions of a principal does so in one step, however many
+    /// they are. Without it more than some 90 go in batches: a process that dies in between leaves
+    /// the rest valid, until the call is made again.
+    pub atomic_revocation: bool,
 }
 
 /// A server that answered.

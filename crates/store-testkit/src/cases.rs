@@ -60,6 +60,8 @@ pub(crate) enum Need {
     Schema,
     /// What is written survives the process.
     Durable,
+    /// It revokes any number of sessions in one step.
+    AtomicRevocation,
     /// A store sees at once what another wrote.
     Uncached,
 }

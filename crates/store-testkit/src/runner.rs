@@ -121,10 +121,17 @@ impl LaneRunner {
     }
 
     fn lacks(&self, need: Need, facts: &Facts) -> Option<&'static str> {
-        let Capabilities { durable, schema } = facts.capabilities;
+        let Capabilities {
+            durable,
+            schema,
+            atomic_revocation,
+        } = facts.capabilities;
         match need {
             Need::Schema if !schema => Some("this backend has no tables to create"),
             Need::Durable if !durable => Some("this backend keeps nothing beyond its process"),
+            Need::AtomicRevocation if !atomic_revocation => {
+                Some("this backend revokes a crowd of sessions in batches")
+            }
             Need::Uncached if self.backend.caches() => {
                 Some("this lane caches, so it may see late what another store wrote")
             }

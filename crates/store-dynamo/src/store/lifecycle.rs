@@ -17,6 +17,7 @@ impl Lifecycle for DynamoStore {
         Capabilities {
             durable: true,
             schema: true,
+            atomic_revocation: false,
         }
     }
 

@@ -13,6 +13,7 @@ impl Lifecycle for MemoryStore {
         Capabilities {
             durable: false,
             schema: false,
+            atomic_revocation: true,
         }
     }
 

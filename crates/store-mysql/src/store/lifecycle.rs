@@ -14,6 +14,7 @@ impl Lifecycle for MySqlStore {
         Capabilities {
             durable: true,
             schema: true,
+            atomic_revocation: true,
         }
     }
 

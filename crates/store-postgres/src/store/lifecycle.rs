@@ -14,6 +14,7 @@ impl Lifecycle for PostgresStore {
         Capabilities {
             durable: true,
             schema: true,
+            atomic_revocation: true,
         }
     }
 

@@ -1,11 +1,13 @@
 //! Operations on JTS sessions dropped half-way.
 
-use store_core::{Renewal, SessionPolicy, StateProofStatus};
+use store_core::{ErrorKind, Renewal, SessionPolicy, StateProofStatus};
 
 use super::cancellation::dropped_after_each_poll;
 use super::jts_lists::rotated_twice;
 use super::jts_sessions;
 use crate::cases::cases;
+use crate::concurrency::{at_once, give_up_after};
+use crate::expect::successes;
 use crate::world::World;
 
 cases!(cancelled_jts:
@@ -13,7 +15,8 @@ cases!(cancelled_jts:
     of_rotating,
     of_renewing,
     of_revoking,
-    of_touching_and_deleting,
+    of_touching_and_deleting;
+    needing AtomicRevocation: of_deleting_a_crowd,
 );
 
 async fn of_creating_under_a_policy(w: World) {
@@ -152,4 +155,34 @@ async fn of_touching_and_deleting(w: World) {
         },
     )
     .await;
+}
+
+async fn of_deleting_a_crowd(w: World) {
+    const CROWD: usize = 120;
+    let store = w.store().await;
+    let prn = w.make().principal(1);
+    for polls in (0..).map(|doublings| 1 << doublings) {
+        let creating = (0..CROWD).map(|_| {
+            let session = w.make().jts_session(1);
+            let store = store.clone();
+            async move {
+                store
+                    .create_jts_session(session, SessionPolicy::AllowAll)
+                    .await
+            }
+        });
+        let created = successes(at_once(creating).await, ErrorKind::Backend);
+        assert_eq!(created, CROWD);
+        let deleting = store.delete_jts_sessions(prn.as_str());
+        if let Some(deleted) = give_up_after(polls, deleting).await {
+            assert_eq!(deleted.unwrap(), CROWD as u64);
+            return;
+        }
+        let left = store.count_jts_sessions(prn.as_str()).await.unwrap();
+        assert!(
+            [0, CROWD as u64].contains(&left),
+            "{left} of {CROWD} are left"
+        );
+        store.delete_jts_sessions(prn.as_str()).await.unwrap();
+    }
 }
