@@ -223,6 +223,11 @@ fn provide_one(
             None => refuse(Source::Env, format!("{} is not set", kind.url_variable())),
         }
     }
+    let started = supervisor.started(kind.name());
+    if let Some(server) = started.filter(|server| allowed(server.source)) {
+        announce(kind, &server, "started by this run before");
+        return Ok((server, false));
+    }
     if let Some(server) = left_running(supervisor, kind).filter(|server| allowed(server.source)) {
         announce(kind, &server, "left running by `cargo xtask services up`");
         return Ok((server, false));

@@ -29,6 +29,7 @@ enum Place {
 const PROGRAMS: &[(&str, Place)] = &[
     ("store", Place::Memory),
     ("store-memory", Place::Memory),
+    ("store-tower-sessions", Place::Memory),
     (
         "store-postgres",
         Place::Server(&["postgres"], "schema=readme"),

@@ -30,7 +30,7 @@ pub(super) fn program(shown: &str) -> String {
     let variable = format!("&std::env::var(\"{URL_VARIABLE}\")?");
     let body = URL.replace(shown, variable);
     format!(
-        "#[tokio::main]\nasync fn main() -> Result<(), Box<dyn std::error::Error>> {{\n{body}Ok(())\n}}\n"
+        "#![allow(unused_variables)]\n\n#[tokio::main]\nasync fn main() -> Result<(), Box<dyn std::error::Error>> {{\n{body}Ok(())\n}}\n"
     )
 }
 

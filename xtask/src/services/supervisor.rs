@@ -202,6 +202,13 @@ impl Supervisor {
         shared.save()
     }
 
+    /// A server of the kind that this run started already.
+    pub(super) fn started(&self, kind: &str) -> Option<Server> {
+        let shared = self.lock();
+        let mut servers = shared.record.servers.iter();
+        servers.find(|server| server.kind == kind).cloned()
+    }
+
     /// Stops all that this run started. Waits for the handler of a signal, which then ends the program.
     pub(crate) fn stop(&self) {
         self.lock().stop();
