@@ -10,6 +10,7 @@
 
 mod backend;
 mod case;
+mod check;
 mod child;
 mod contender;
 mod drive;
@@ -23,31 +24,75 @@ mod peer;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod progress;
+mod report;
 mod results;
 mod run;
 mod subject;
 mod table;
 mod world;
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::Parser;
 
 use crate::options::{Child, Options};
+use crate::results::Results;
 
-fn main() -> Result<()> {
+fn main() -> Result<ExitCode> {
     let options = Options::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
-    match &options.child {
-        None => {}
-        #[cfg(feature = "dynamo")]
-        Some(Child::Emulator) => return runtime.block_on(dynamo::serve()),
-        Some(Child::Cold(job)) => return runtime.block_on(job.answer()),
-        Some(Child::Memory(job)) => return runtime.block_on(job.work()),
+    if let Some(child) = &options.child {
+        match child {
+            #[cfg(feature = "dynamo")]
+            Child::Emulator => runtime.block_on(dynamo::serve())?,
+            Child::Cold(job) => runtime.block_on(job.answer())?,
+            Child::Memory(job) => runtime.block_on(job.work())?,
+        }
+        return Ok(ExitCode::SUCCESS);
     }
-    let results = runtime.block_on(run::all(&options))?;
+    let results = if options.merge.is_empty() {
+        runtime.block_on(run::all(&options))?
+    } else {
+        let mut results = Results::default();
+        for path in &options.merge {
+            results.merge(Results::read(path)?);
+        }
+        results.write(&options.output)?;
+        results
+    };
     println!("{}", table::render(&results));
-    println!("written to {}", options.output.display());
-    Ok(())
+    let report = options.report();
+    report::write(&results, &report)?;
+    println!(
+        "written to {} and {}",
+        options.output.display(),
+        report.display()
+    );
+    Ok(judged(&options, &results))
+}
+
+/// Says which targets were missed, if that was asked for.
+fn judged(options: &Options, results: &Results) -> ExitCode {
+    if !options.check {
+        return ExitCode::SUCCESS;
+    }
+    let verdicts = check::judge(results);
+    let missed: Vec<_> = verdicts.iter().filter(|verdict| !verdict.holds()).collect();
+    println!(
+        "{} of {} targets reached",
+        verdicts.len() - missed.len(),
+        verdicts.len()
+    );
+    for verdict in &missed {
+        println!("missed: {verdict}");
+    }
+    // A check that judged nothing has not shown anything.
+    if missed.is_empty() && !verdicts.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }

@@ -11,7 +11,7 @@ use crate::child::Job;
 
 /// Measures the stores against the bare drivers and against other stores.
 #[derive(Debug, Parser)]
-#[command(name = "benches")]
+#[command(name = "benches", version)]
 pub(crate) struct Options {
     /// Measure this backend only (may be repeated) [default: all whose server the environment names].
     #[arg(long, value_enum)]
@@ -47,6 +47,15 @@ pub(crate) struct Options {
     /// Where the results are written.
     #[arg(long, value_name = "FILE", default_value = "target/bench/results.json")]
     pub(crate) output: PathBuf,
+    /// Fail if a ratio misses its target, and say which.
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Where the report is written [default: report.html beside the results].
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Measure nothing: take results from this file, which earlier runs wrote (may be repeated).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) merge: Vec<PathBuf>,
     #[command(subcommand)]
     pub(crate) child: Option<Child>,
 }
@@ -67,6 +76,11 @@ pub(crate) enum Child {
 }
 
 impl Options {
+    pub(crate) fn report(&self) -> PathBuf {
+        let beside = || self.output.with_file_name("report.html");
+        self.report.clone().unwrap_or_else(beside)
+    }
+
     pub(crate) fn rounds(&self) -> usize {
         self.rounds.unwrap_or(3).max(1)
     }

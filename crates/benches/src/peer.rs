@@ -1,7 +1,7 @@
 //! A program that measures a peer. It is told what to do by lines of JSON, and answers each by one.
 //!
 //! It is started with the names of the backend and of the place to use, and the number of sessions to store; the
-//! server's URL is in its environment. Its first line says what it is and what it can do, or why it can't. It ends,
+//! server's URL and what the sessions hold are in its environment. Its first line says what it is and what it can do, or why it can't. It ends,
 //! and removes what it made, when its input ends.
 
 use std::io::{BufRead, BufReader, Write};
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::case::Case;
 use crate::measure::Sample;
+use crate::world::World;
 
 /// The programs, separated as in `PATH`. Those that end in `.mjs` are run by Node.
 const PROGRAMS: &str = "BENCH_PEERS";
@@ -56,7 +57,7 @@ pub(crate) fn all(
     backend: &str,
     url: &str,
     place: &str,
-    rows: usize,
+    world: &World,
 ) -> Result<(Vec<Peer>, Vec<Missing>)> {
     let mut peers = Vec::new();
     let mut missing = Vec::new();
@@ -65,14 +66,17 @@ pub(crate) fn all(
         let mut command = match program.extension() {
             Some(extension) if extension == "mjs" => {
                 let mut node = Command::new("node");
-                node.arg(&program);
+                node.arg(&program)
+                    .current_dir(program.parent().unwrap_or(&program));
                 node
             }
             _ => Command::new(&program),
         };
         command
-            .args([backend, place, &rows.to_string()])
-            .env("BENCH_URL", url);
+            .args([backend, place, &world.rows.to_string()])
+            .env("BENCH_URL", url)
+            .env("BENCH_LTI", &world.lti_json)
+            .env("BENCH_LOGIN", &world.login_json);
         match start(command).with_context(|| format!("starting {}", program.display()))? {
             Ok(peer) => peers.push(peer),
             Err(why) => missing.push(why),

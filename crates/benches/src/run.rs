@@ -149,11 +149,11 @@ impl Session<'_> {
     }
 
     /// Those, and the peers.
-    async fn contenders(&mut self, rows: usize) -> Result<Vec<Contender>> {
+    async fn contenders(&mut self, world: &World) -> Result<Vec<Contender>> {
         let subjects = self.subjects().await?;
         let mut contenders: Vec<_> = subjects.into_iter().map(Contender::Here).collect();
         let place = format!("{}_p", self.bench.place());
-        let (peers, missing) = peer::all(self.backend.name(), self.bench.url(), &place, rows)?;
+        let (peers, missing) = peer::all(self.backend.name(), self.bench.url(), &place, world)?;
         let wanted = peers
             .into_iter()
             .filter(|peer| self.options.wants(peer.name()));

@@ -14,7 +14,7 @@ use crate::world::World;
 
 impl Session<'_> {
     pub(super) async fn steady(&mut self, world: &Arc<World>) -> Result<()> {
-        let mut contenders = self.contenders(world.rows).await?;
+        let mut contenders = self.contenders(world).await?;
         let cases = self.options.cases();
         let cases = cases.into_iter().flat_map(|case| {
             let tasks = self.options.tasks_of(case).into_iter();
