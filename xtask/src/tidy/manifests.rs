@@ -58,6 +58,7 @@ fn rust_versions(metadata: &Metadata, findings: &mut Vec<Finding>) -> Result<()>
                     .dep_kinds
                     .iter()
                     .any(|kind| kind.kind == DependencyKind::Normal)
+                    && !is_optional_member(metadata, &node.id, &dependency.pkg)
             });
             (&node.id, normal.map(|dependency| &dependency.pkg).collect())
         })
@@ -97,6 +98,17 @@ fn rust_versions(metadata: &Metadata, findings: &mut Vec<Finding>) -> Result<()>
         }
     }
     Ok(())
+}
+
+/// Whether `of` takes `member`, a crate of this workspace, only if a feature asks for it. Such a crate declares
+/// its own version, which cargo tells those who switch the feature on.
+fn is_optional_member(metadata: &Metadata, of: &PackageId, member: &PackageId) -> bool {
+    let name = &metadata[member].name;
+    metadata.workspace_members.contains(member)
+        && metadata[of]
+            .dependencies
+            .iter()
+            .any(|dependency| dependency.optional && dependency.name == **name)
 }
 
 fn reachable<'a>(
