@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -16,6 +16,7 @@ use crate::json::Json;
 mod codec;
 mod debug;
 mod launch;
+mod parts;
 
 pub use codec::LtiSessionData;
 
@@ -60,8 +61,8 @@ pub struct LtiSession {
 }
 
 /// Who launched.
-#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct LtiUser {
     /// The platform's id of the user; none for an anonymous launch.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,8 +87,8 @@ pub struct LtiUser {
 }
 
 /// A course or other context.
-#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct LtiContext {
     /// The platform's id of it.
     pub id: String,
@@ -101,8 +102,8 @@ pub struct LtiContext {
 }
 
 /// A platform, as a launch names it.
-#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct LtiPlatform {
     /// The issuer.
     pub issuer: String,
@@ -118,8 +119,8 @@ pub struct LtiPlatform {
 }
 
 /// What was launched.
-#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct LtiLaunch {
     /// Where the user wants to go.
     pub target: String,
@@ -129,8 +130,8 @@ pub struct LtiLaunch {
 }
 
 /// A resource link.
-#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct LtiResourceLink {
     /// The platform's id of it.
     pub id: String,
@@ -143,8 +144,8 @@ pub struct LtiResourceLink {
 }
 
 /// The LTI Advantage services that a platform offers.
-#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct LtiServices {
     /// Assignment and Grade Services.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -161,8 +162,8 @@ pub struct LtiServices {
 }
 
 /// Assignment and Grade Services (LTI-AGS 2.0 §3.1).
-#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct AgsService {
     /// The line item of the link.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -178,8 +179,8 @@ pub struct AgsService {
 }
 
 /// Names and Role Provisioning Services (LTI-NRPS 2.0 §3.6.1).
-#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct NrpsService {
     /// Where the members are listed.
     pub membership_url: String,
@@ -191,8 +192,8 @@ pub struct NrpsService {
 }
 
 /// Deep-linking settings (LTI-DL 2.0 §4.4.1).
-#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct DeepLinkingService {
     /// Where the response goes.
     pub return_url: String,
