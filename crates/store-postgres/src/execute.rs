@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use deadpool_postgres::Object;
+use deadpool_postgres::{ClientWrapper, Object};
 use futures_util::TryStreamExt;
 use futures_util::future::{join_all, join3};
 use store_core::{Backoff, Error, Result};
@@ -13,7 +13,7 @@ use tracing::{Instrument, Span, field};
 
 use crate::error::{self, Evict, Failure};
 use crate::mapping::Param;
-use crate::pool::Connections;
+use crate::pool::{Connections, Lent, SHARED_PATIENCE};
 use crate::queries::{Access, Query};
 
 /// The parameters of a statement.
@@ -125,12 +125,18 @@ impl Executor {
 
     async fn attempts(&self, steps: &[Step<'_>]) -> Result<Vec<Answer>> {
         let mut backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(100));
+        let mut share = self.prepare && matches!(steps, [(query, _)] if query.is_lookup);
         let mut left = ATTEMPTS;
         loop {
-            left -= 1;
-            let connection = self.connections.get().await?;
-            let outcome =
-                tokio::time::timeout(self.patience, self.perform(&connection, steps)).await;
+            let connection = match share {
+                true => self.connections.get_shared().await?,
+                false => Lent::own(self.connections.get().await?),
+            };
+            let patience = match connection.is_shared {
+                true => self.patience.min(SHARED_PATIENCE),
+                false => self.patience,
+            };
+            let outcome = tokio::time::timeout(patience, self.perform(&connection, steps)).await;
             let Failure {
                 error,
                 retry,
@@ -138,21 +144,29 @@ impl Executor {
             } = match outcome {
                 Ok(Ok(answers)) => return Ok(answers),
                 Ok(Err(Failed(error, access))) => error::statement(&error, access),
+                Err(_elapsed) if connection.is_shared => {
+                    // It may be another's statement that takes so long.
+                    self.connections.set_aside(&connection, self.patience);
+                    share = false;
+                    continue;
+                }
                 Err(_elapsed) => error::unanswered(steps[0].0.access),
             };
             if evict != Evict::Nothing {
-                self.connections.evict(connection, evict == Evict::All);
+                self.connections.evict(&connection, evict == Evict::All);
             }
+            left -= 1;
             if !retry || left == 0 {
                 return Err(error);
             }
+            drop(connection);
             backoff.sleep().await;
         }
     }
 
     async fn perform(
         &self,
-        connection: &Object,
+        connection: &ClientWrapper,
         steps: &[Step<'_>],
     ) -> Result<Vec<Answer>, Failed> {
         if let [(query, params)] = *steps {
@@ -184,7 +198,7 @@ impl Executor {
 
     async fn statement(
         &self,
-        connection: &Object,
+        connection: &ClientWrapper,
         query: &Query,
     ) -> Result<Option<Statement>, Failed> {
         if !self.prepare {
@@ -226,7 +240,7 @@ fn record(span: &Span, error: &Error) {
 
 /// Sends a statement at the first poll and collects its answer.
 async fn send(
-    connection: &Object,
+    connection: &ClientWrapper,
     query: &Query,
     statement: Option<Statement>,
     params: Params<'_>,

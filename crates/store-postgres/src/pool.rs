@@ -18,9 +18,22 @@ use crate::config::{CredentialsProvider, PostgresConfig, SslMode};
 use crate::error;
 use crate::tls;
 
+mod shared;
+
+pub(crate) use self::shared::Lent;
+use self::shared::Sharing;
+
+/// How many connections reads share at most; never more than half of the pool's, which leaves the
+/// others to writes.
+const MOST_SHARED: usize = 4;
+
+/// How long a read waits for its answer on a shared connection before it asks again on one of its own.
+pub(crate) const SHARED_PATIENCE: Duration = Duration::from_secs(1);
+
 /// A pool, and what belongs to it.
 pub(crate) struct Connections {
     pool: Pool,
+    sharing: Sharing,
     /// Why credentials could not be had, on its way past the driver's error type.
     refused: Arc<Mutex<Option<Error>>>,
     /// Closes idle connections of a pool of our own.
@@ -68,6 +81,7 @@ impl Connections {
         let reaper = Some(reap_idle(&pool, config.idle_timeout));
         Ok(Self {
             pool,
+            sharing: Sharing::default(),
             refused,
             reaper,
         })
@@ -77,6 +91,7 @@ impl Connections {
     pub(crate) fn handed_in(pool: Pool) -> Self {
         Self {
             pool,
+            sharing: Sharing::default(),
             refused: Arc::default(),
             reaper: None,
         }
@@ -94,11 +109,36 @@ impl Connections {
         })
     }
 
+    /// A connection for a read that is soon answered: shared with others, unless there would be none
+    /// left for writes.
+    pub(crate) async fn get_shared(&self) -> Result<Arc<Lent>> {
+        let most = MOST_SHARED.min(self.pool.status().max_size / 2);
+        if let Some(shared) = self.sharing.join(most) {
+            return Ok(shared);
+        }
+        // Whoever comes while one read is getting the connection to share gets one of its own.
+        let opening = match most {
+            0 => None,
+            _ => self.sharing.open(),
+        };
+        let object = self.get().await?;
+        Ok(match opening {
+            Some(opening) => opening.share(object),
+            None => Lent::own(object),
+        })
+    }
+
+    /// Leaves a shared connection that does not answer to what is under way on it.
+    pub(crate) fn set_aside(&self, shared: &Arc<Lent>, patience: Duration) {
+        self.sharing.set_aside(shared, patience);
+    }
+
     /// Drops a connection instead of returning it, and all idle ones too if the server that they
     /// lead to has become read-only.
-    pub(crate) fn evict(&self, connection: Object, others_too: bool) {
-        drop(Object::take(connection));
+    pub(crate) fn evict(&self, connection: &Arc<Lent>, others_too: bool) {
+        self.sharing.drop_broken(connection);
         if others_too {
+            self.sharing.drop_all();
             self.pool.retain(|_, _| false);
         }
     }

@@ -43,6 +43,8 @@ pub(crate) struct Query {
     pub(crate) sql: String,
     pub(crate) types: &'static [Type],
     pub(crate) access: Access,
+    /// Whether it finds at most one row, by a key, so that others don't wait long behind it.
+    pub(crate) is_lookup: bool,
     /// What telemetry calls it, such as `SELECT sessions`.
     pub(crate) summary: &'static str,
 }
@@ -51,6 +53,14 @@ pub(crate) struct Query {
 pub(crate) struct Fill<'a>(&'a TableNames);
 
 impl Fill<'_> {
+    /// A read of at most one row by a key.
+    fn lookup(&self, summary: &'static str, types: &'static [Type], sql: &str) -> Query {
+        Query {
+            is_lookup: true,
+            ..self.read(summary, types, sql)
+        }
+    }
+
     fn read(&self, summary: &'static str, types: &'static [Type], sql: &str) -> Query {
         self.query(Access::Read, summary, types, sql)
     }
@@ -70,6 +80,7 @@ impl Fill<'_> {
             sql: self.0.fill(sql),
             types,
             access,
+            is_lookup: false,
             summary,
         }
     }

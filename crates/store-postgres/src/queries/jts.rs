@@ -8,6 +8,7 @@ pub(crate) struct JtsQueries {
     pub(crate) lock_principal: Query,
     pub(crate) revoke_oldest: Query,
     pub(crate) get_jts_session: Query,
+    pub(crate) find_by_current_proof: Query,
     pub(crate) find_by_proof: Query,
     pub(crate) rotate: Query,
     pub(crate) touch_jts_session: Query,
@@ -35,14 +36,19 @@ impl JtsQueries {
        RETURNING aid, created_at
      )
      SELECT aid FROM revoked ORDER BY created_at, aid COLLATE \"C\""),
-            get_jts_session: fill.read("SELECT jts_sessions", &[TEXT, AT], concat!(
+            get_jts_session: fill.lookup("SELECT jts_sessions", &[TEXT, AT], concat!(
         "SELECT ",
         jts_columns!(),
         " FROM {jts_sessions} s WHERE s.aid = $1 AND s.expires_at > $2"
     )),
+            find_by_current_proof: fill.lookup("SELECT jts_sessions", &[TEXT, AT], concat!(
+        "SELECT ",
+        jts_columns!(),
+        " FROM {jts_sessions} s WHERE s.current_state_proof = $1 AND s.expires_at > $2 LIMIT 1"
+    )),
             // By the current proof, else by the previous one, else by a retired one: the branches run in this
             // order and only until one finds a row.
-            find_by_proof: fill.read("SELECT jts_sessions", &[TEXT, AT, BYTES], concat!(
+            find_by_proof: fill.lookup("SELECT jts_sessions", &[TEXT, AT, BYTES], concat!(
         "SELECT ",
         jts_columns!(),
         " FROM {jts_sessions} s WHERE s.current_state_proof = $1 AND s.expires_at > $2

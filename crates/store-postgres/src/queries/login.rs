@@ -22,7 +22,7 @@ impl LoginQueries {
      ON CONFLICT (id) DO UPDATE SET data = EXCLUDED.data, expires_at = EXCLUDED.expires_at,
        version = 1, lock_token = NULL, locked_until = NULL
        WHERE s.expires_at <= $4"),
-            load_login_session: fill.read("SELECT login_sessions", &[TEXT, AT], "SELECT data, expires_at, version, lock_token, locked_until FROM {login_sessions}
+            load_login_session: fill.lookup("SELECT login_sessions", &[TEXT, AT], "SELECT data, expires_at, version, lock_token, locked_until FROM {login_sessions}
      WHERE id = $1 AND expires_at > $2"),
             save_login_session: fill.write("UPDATE login_sessions", &[TEXT, AT, TEXT, INT8, JSONB, AT], "UPDATE {login_sessions} SET data = $5, expires_at = COALESCE($6, expires_at),
        version = version + 1

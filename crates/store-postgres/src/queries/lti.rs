@@ -48,7 +48,7 @@ impl LtiQueries {
             list_deployments: fill.read("SELECT deployments", &[UUID], "SELECT d.id, d.deployment_id, d.name, d.description
      FROM {clients} c LEFT JOIN {deployments} d ON d.client_id = c.id
      WHERE c.id = $1 ORDER BY d.id"),
-            get_deployment: fill.read("SELECT deployments", &[UUID, UUID], "SELECT id, deployment_id, name, description FROM {deployments} WHERE id = $1 AND client_id = $2"),
+            get_deployment: fill.lookup("SELECT deployments", &[UUID, UUID], "SELECT id, deployment_id, name, description FROM {deployments} WHERE id = $1 AND client_id = $2"),
             // An unknown client violates the foreign key.
             add_deployment: fill.write("INSERT deployments", &[UUID, UUID, TEXT, TEXT, TEXT], "INSERT INTO {deployments} (id, client_id, deployment_id, name, description)
      VALUES ($1, $2, $3, $4, $5)
@@ -59,7 +59,7 @@ impl LtiQueries {
      WHERE id = $1 AND client_id = $2
      RETURNING id, deployment_id, name, description"),
             delete_deployment: fill.write("DELETE deployments", &[UUID, UUID], "DELETE FROM {deployments} WHERE id = $1 AND client_id = $2"),
-            get_launch_config: fill.read("SELECT clients deployments", &[TEXT, TEXT, TEXT], "SELECT c.iss, c.client_id, d.deployment_id, c.auth_url, c.token_url, c.jwks_url
+            get_launch_config: fill.lookup("SELECT clients deployments", &[TEXT, TEXT, TEXT], "SELECT c.iss, c.client_id, d.deployment_id, c.auth_url, c.token_url, c.jwks_url
      FROM {clients} c JOIN {deployments} d ON d.client_id = c.id
      WHERE c.iss = $1 AND c.client_id = $2 AND d.deployment_id IN ($3, 'default')
      ORDER BY d.deployment_id = $3 DESC LIMIT 1"),
@@ -80,12 +80,12 @@ impl LtiQueries {
             add_lti_session: fill.write("INSERT sessions", &[UUID, JSONB, AT, AT], "INSERT INTO {sessions} AS s (id, data, expires_at) VALUES ($1, $2, $3)
      ON CONFLICT (id) DO UPDATE SET data = EXCLUDED.data, expires_at = EXCLUDED.expires_at
        WHERE s.expires_at <= $4"),
-            get_lti_session: fill.read("SELECT sessions", &[UUID, AT], "SELECT data, expires_at FROM {sessions} WHERE id = $1 AND expires_at > $2"),
+            get_lti_session: fill.lookup("SELECT sessions", &[UUID, AT], "SELECT data, expires_at FROM {sessions} WHERE id = $1 AND expires_at > $2"),
             delete_lti_session: fill.write("DELETE sessions", &[UUID, AT], "DELETE FROM {sessions} WHERE id = $1 AND expires_at > $2"),
             set_registration_session: fill.write("INSERT registration_sessions", &[UUID, JSONB, AT, AT], "INSERT INTO {registration_sessions} AS s (id, data, expires_at) VALUES ($1, $2, $3)
      ON CONFLICT (id) DO UPDATE SET data = EXCLUDED.data, expires_at = EXCLUDED.expires_at
        WHERE s.expires_at <= $4"),
-            get_registration_session: fill.read("SELECT registration_sessions", &[UUID, AT], "SELECT data FROM {registration_sessions} WHERE id = $1 AND expires_at > $2"),
+            get_registration_session: fill.lookup("SELECT registration_sessions", &[UUID, AT], "SELECT data FROM {registration_sessions} WHERE id = $1 AND expires_at > $2"),
             take_registration_session: fill.write("DELETE registration_sessions", &[UUID, AT], "DELETE FROM {registration_sessions} WHERE id = $1 AND expires_at > $2 RETURNING data"),
         }
     }

@@ -34,10 +34,12 @@ INSERT INTO deployments SELECT gen_random_uuid(), 'default', NULL, NULL, id FROM
 INSERT INTO nonces SELECT 'n' || n, now() + (n % 10 - 1) * interval '1 hour' FROM generate_series(1, 100000) n;
 INSERT INTO sessions SELECT gen_random_uuid(), '{}', now() + (n % 10 - 1) * interval '1 hour'
     FROM generate_series(1, 100000) n;
-INSERT INTO registration_sessions SELECT * FROM sessions;
+INSERT INTO registration_sessions SELECT gen_random_uuid(), '{}', now() + (n % 10 - 1) * interval '1 hour'
+    FROM generate_series(1, 100000) n;
 INSERT INTO jts_sessions SELECT 'aid_' || n, 'prn' || n, 'sp_' || n, 'old_' || n, 3, now(), NULL, now(),
     now() + (n % 10 - 1) * interval '1 hour', now() FROM generate_series(1, 100000) n;
-INSERT INTO jts_retired_state_proofs SELECT aid, 1, sha256(aid::bytea) FROM jts_sessions;
+INSERT INTO jts_retired_state_proofs SELECT aid, 1, sha256(aid::bytea) FROM jts_sessions
+    ON CONFLICT DO NOTHING;
 INSERT INTO login_sessions SELECT 'ls_' || n, '{}', now() + (n % 10 - 1) * interval '1 hour', 1
     FROM generate_series(1, 100000) n;
 ANALYZE;
@@ -54,11 +56,12 @@ async fn no_statement_scans_100000_rows() {
     let pool = Pool::builder(manager).max_size(1).build().unwrap();
     let store = PostgresStore::from_pool(pool.clone(), config, Settings::default()).unwrap();
     store.bootstrap().await.unwrap();
+    store_testkit::exercise(&store).await;
+    transfer(&store).await;
+    // Whatever they were planned for so far, the statements are planned anew for these.
     schema
         .execute(&format!("SET search_path TO {}; {ROWS}", schema.name))
         .await;
-    store_testkit::exercise(&store).await;
-    transfer(&store).await;
 
     let connection = pool.get().await.unwrap();
     let sql = "SELECT name, statement, cardinality(parameter_types) FROM pg_prepared_statements";
@@ -112,8 +115,7 @@ async fn transfer(store: &PostgresStore) {
                 assert_eq!(placed.unwrap(), Placement::Added);
             }
         }
-        // Some of the rows do not decode, which is all the same to their plan.
-        let _ = store.export_records(kind, None, 1).await;
+        store.export_records(kind, None, 1).await.unwrap();
     }
 }
 

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Manager, Pool};
-use store_core::{ErrorKind, Lifecycle, NonceStore, SchemaStore, Settings};
+use store_core::{
+    ErrorKind, Lifecycle, LoginSessionStore, LtiSessionStore, NonceStore, SchemaStore, Settings,
+};
 use store_postgres::{PostgresConfig, PostgresStore};
 use tokio_postgres::NoTls;
 
@@ -30,6 +32,17 @@ pub(crate) const TESTS: &[Test] = &[
     on_server("pooling::a_url_opens_no_more_than_it_says", || {
         Box::pin(a_url_opens_no_more_than_it_says())
     }),
+    on_server("pooling::many_reads_share_few_connections", || {
+        Box::pin(many_reads_share_few_connections())
+    }),
+    on_server(
+        "pooling::a_read_that_waits_holds_up_no_other_for_long",
+        || Box::pin(a_read_that_waits_holds_up_no_other_for_long()),
+    ),
+    on_server(
+        "pooling::a_read_that_is_not_polled_holds_up_no_other_for_long",
+        || Box::pin(a_read_that_is_not_polled_holds_up_no_other_for_long()),
+    ),
 ];
 
 async fn schema() -> Schema {
@@ -173,5 +186,104 @@ async fn a_url_opens_no_more_than_it_says() {
     }
     assert_eq!(connections(&schema).await, 3);
     store.close().await;
+    schema.drop().await;
+}
+
+/// Reads share connections, which are the pool's: they count, and go back.
+async fn many_reads_share_few_connections() {
+    let schema = schema().await;
+    let mut config = named(&schema);
+    config.max_connections = 4;
+    config.idle_timeout = Duration::from_millis(300);
+    let store = PostgresStore::open(config, Settings::default()).unwrap();
+    store.bootstrap().await.unwrap();
+    let reads = |count: usize| {
+        let reads = (0..count).map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                for _ in 0..20 {
+                    assert_eq!(store.load_login_session("id").await.unwrap(), None);
+                    assert!(!store.consume_nonce("n").await.unwrap());
+                }
+            })
+        });
+        futures_util::future::join_all(reads.collect::<Vec<_>>())
+    };
+    for done in reads(64).await {
+        done.unwrap();
+    }
+    assert!(connections(&schema).await <= 4);
+    let started = Instant::now();
+    while connections(&schema).await > 0 {
+        assert!(started.elapsed() < Duration::from_secs(5), "still open");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for done in reads(4).await {
+        done.unwrap();
+    }
+    store.close().await;
+    assert_eq!(connections(&schema).await, 0);
+    schema.drop().await;
+}
+
+/// A statement that waits for a lock holds up only what waits for the same.
+async fn a_read_that_waits_holds_up_no_other_for_long() {
+    let schema = schema().await;
+    let mut config = named(&schema);
+    config.max_connections = 4;
+    let store = PostgresStore::open(config, Settings::default()).unwrap();
+    store.bootstrap().await.unwrap();
+    let id = uuid::Uuid::from_u128(1).to_string();
+    store.get_lti_session(&id).await.unwrap();
+    store.load_login_session("id").await.unwrap();
+
+    let mut blocker = connect(&schema.url).await;
+    let transaction = blocker.transaction().await.unwrap();
+    let lock = format!(
+        "LOCK TABLE {}.sessions IN ACCESS EXCLUSIVE MODE",
+        schema.name
+    );
+    transaction.batch_execute(&lock).await.unwrap();
+    let blocked = tokio::spawn({
+        let store = store.clone();
+        async move { store.get_lti_session(&id).await }
+    });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let started = Instant::now();
+    for _ in 0..3 {
+        assert_eq!(store.load_login_session("id").await.unwrap(), None);
+    }
+    assert!(started.elapsed() < Duration::from_secs(3));
+    assert!(!blocked.is_finished());
+    assert!(connections(&schema).await <= 4);
+    transaction.rollback().await.unwrap();
+    assert_eq!(blocked.await.unwrap().unwrap(), None);
+    store.health().await.unwrap();
+    assert!(connections(&schema).await <= 4);
+    schema.drop().await;
+}
+
+/// A read that nobody polls does not keep the others on its connection waiting.
+async fn a_read_that_is_not_polled_holds_up_no_other_for_long() {
+    let schema = schema().await;
+    let store = PostgresStore::open(named(&schema), Settings::default()).unwrap();
+    store.bootstrap().await.unwrap();
+    let make = store_testkit::fixtures::Fixtures::new("not-polled");
+    let session = make.padded_lti_session(1, 300_000);
+    store.add_lti_session(&session, None).await.unwrap();
+    let id = session.id.to_string();
+    let mut stuck: Vec<_> = (0..8).map(|_| store.get_lti_session(&id)).collect();
+    for read in &mut stuck {
+        assert!(futures_util::future::poll_immediate(read).await.is_none());
+    }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let started = Instant::now();
+    for _ in 0..20 {
+        assert_eq!(store.load_login_session("id").await.unwrap(), None);
+    }
+    assert!(started.elapsed() < Duration::from_secs(5));
+    for read in stuck {
+        assert!(read.await.unwrap().is_some());
+    }
     schema.drop().await;
 }
