@@ -1,4 +1,6 @@
-//! `cargo xtask bench`: provides servers and measures on them.
+//! `cargo xtask bench`: provides servers and peers, and measures.
+
+mod peers;
 
 use std::ffi::OsString;
 use std::process::Command;
@@ -20,12 +22,24 @@ const DEFAULT: &[&str] = &["postgres", "mysql", "mariadb"];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// What the measuring program is asked for; --help lists it.
+    /// What the measuring program is asked for; --help lists it. Unless this names implementations (--implementation),
+    /// peers are measured too, which building takes minutes the first time.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     options: Vec<OsString>,
 }
 
 impl Args {
+    fn has(&self, name: &str) -> bool {
+        let is = |option: &OsString| option.to_string_lossy().split('=').next() == Some(name);
+        self.options.iter().any(is)
+    }
+
+    /// Whether anything is measured on a server that is to be provided.
+    fn measures(&self) -> bool {
+        let others = ["--help", "-h", "--version", "-V", "--url", "--merge"];
+        !others.iter().any(|other| self.has(other))
+    }
+
     /// The kinds of servers that are needed.
     fn kinds(&self) -> Result<Vec<&'static dyn Kind>> {
         let options: Vec<_> = self
@@ -33,12 +47,7 @@ impl Args {
             .iter()
             .map(|option| option.to_string_lossy())
             .collect();
-        let has = |name: &str| {
-            options
-                .iter()
-                .any(|option| option.split('=').next() == Some(name))
-        };
-        if has("--help") || has("-h") || has("--url") || has("--merge") {
+        if !self.measures() {
             return Ok(Vec::new());
         }
         let spaced = options
@@ -69,6 +78,9 @@ pub(crate) fn run(supervisor: &Supervisor, args: &Args) -> Result<bool> {
     for kind in args.kinds()? {
         let servers = services::provide(supervisor, &[kind], source(kind))?;
         measure.envs(servers.variables());
+    }
+    if args.measures() && !args.has("--implementation") {
+        measure.envs(peers::provide(supervisor)?);
     }
     let mut build = cargo(supervisor, "build");
     if !succeeds(supervisor, &mut build)? {

@@ -164,12 +164,8 @@ pub(crate) fn second_place() -> String {
 
 /// Whether this is the name of a place whose process is gone.
 pub(crate) fn is_stale(name: &str) -> bool {
-    let pid = name.strip_prefix("bench_").and_then(|rest| {
-        rest.trim_end_matches("_p")
-            .trim_end_matches("_b")
-            .parse()
-            .ok()
-    });
+    let rest = name.strip_prefix("bench_");
+    let pid = rest.and_then(|rest| rest.split('_').next()?.parse().ok());
     let gone = |pid| nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None).is_err();
     pid.is_some_and(gone)
 }
@@ -184,7 +180,7 @@ mod tests {
         assert!(!is_stale(&second_place()));
         // Larger than any process id can be.
         assert!(is_stale("bench_2147483647") && is_stale("bench_2147483647_b"));
-        assert!(is_stale("bench_2147483647_p"));
+        assert!(is_stale("bench_2147483647_p1"));
         assert!(!is_stale("bench_mark") && !is_stale("public"));
     }
 }

@@ -46,6 +46,17 @@ impl Contender {
         }
     }
 
+    /// Takes part no more, if it is a peer.
+    pub(crate) fn dismiss(&mut self) -> bool {
+        match self {
+            Self::Here(_) => false,
+            Self::Peer(peer) => {
+                peer.dismiss();
+                true
+            }
+        }
+    }
+
     pub(crate) async fn close(self) {
         match self {
             Self::Here(subject) => subject.close().await,

@@ -58,11 +58,12 @@ pub(crate) fn all(
     url: &str,
     place: &str,
     world: &World,
-) -> Result<(Vec<Peer>, Vec<Missing>)> {
+) -> (Vec<Peer>, Vec<Missing>) {
     let mut peers = Vec::new();
     let mut missing = Vec::new();
     let programs = std::env::var_os(PROGRAMS).unwrap_or_default();
-    for program in std::env::split_paths(&programs).filter(|path| !path.as_os_str().is_empty()) {
+    let programs = std::env::split_paths(&programs).filter(|path| !path.as_os_str().is_empty());
+    for (index, program) in programs.enumerate() {
         let mut command = match program.extension() {
             Some(extension) if extension == "mjs" => {
                 let mut node = Command::new("node");
@@ -73,13 +74,21 @@ pub(crate) fn all(
             _ => Command::new(&program),
         };
         command
-            .args([backend, place, &world.rows.to_string()])
+            .args([
+                backend,
+                &format!("{place}_p{index}"),
+                &world.rows.to_string(),
+            ])
             .env("BENCH_URL", url)
             .env("BENCH_LTI", &world.lti_json)
             .env("BENCH_LOGIN", &world.login_json);
-        match start(command).with_context(|| format!("starting {}", program.display()))? {
-            Ok(peer) => peers.push(peer),
-            Err(why) => missing.push(why),
+        match start(command) {
+            Ok(Ok(peer)) => peers.push(peer),
+            Ok(Err(why)) => missing.push(why),
+            Err(error) => {
+                let name = program.file_stem().unwrap_or(program.as_os_str());
+                missing.push((name.display().to_string(), format!("{error:#}")));
+            }
         }
     }
     let others = std::env::var(MISSING).unwrap_or_default();
@@ -87,7 +96,7 @@ pub(crate) fn all(
         let (name, reason) = line.split_once(": ")?;
         Some((name.to_owned(), reason.to_owned()))
     }));
-    Ok((peers, missing))
+    (peers, missing)
 }
 
 fn start(mut command: Command) -> Result<Result<Peer, Missing>> {
@@ -123,6 +132,11 @@ impl Peer {
 
     pub(crate) fn supports(&self, case: Case) -> bool {
         self.cases.iter().any(|id| id == case.id())
+    }
+
+    /// Supports nothing any more.
+    pub(crate) fn dismiss(&mut self) {
+        self.cases.clear();
     }
 
     pub(crate) fn run(&mut self, case: Case, tasks: usize, length: Duration) -> Result<Sample> {

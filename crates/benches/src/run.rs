@@ -152,20 +152,25 @@ impl Session<'_> {
     async fn contenders(&mut self, world: &World) -> Result<Vec<Contender>> {
         let subjects = self.subjects().await?;
         let mut contenders: Vec<_> = subjects.into_iter().map(Contender::Here).collect();
-        let place = format!("{}_p", self.bench.place());
-        let (peers, missing) = peer::all(self.backend.name(), self.bench.url(), &place, world)?;
+        let (backend, url) = (self.backend.name(), self.bench.url());
+        let (peers, missing) = peer::all(backend, url, self.bench.place(), world);
         let wanted = peers
             .into_iter()
             .filter(|peer| self.options.wants(peer.name()));
         contenders.extend(wanted.map(Contender::Peer));
         for (implementation, reason) in missing {
-            self.results.absent.push(Absent {
-                backend: self.backend.name().to_owned(),
-                implementation,
-                reason,
-            });
+            self.miss(implementation, reason);
         }
         Ok(contenders)
+    }
+
+    /// Keeps why a peer is not measured.
+    fn miss(&mut self, implementation: String, reason: String) {
+        self.results.absent.push(Absent {
+            backend: self.backend.name().to_owned(),
+            implementation,
+            reason,
+        });
     }
 
     /// A row that nothing was measured for yet.

@@ -55,11 +55,21 @@ impl Session<'_> {
                 let name = contender.name().to_owned();
                 progress.say(format!("{scenario} {name} × {tasks}, round {}", round + 1));
                 let (warm_up, length) = (self.options.warm_up(), self.options.length());
-                contender.run(world, case, tasks, warm_up).await?;
-                let sample = contender.run(world, case, tasks, length).await?;
+                let measured = async {
+                    contender.run(world, case, tasks, warm_up).await?;
+                    contender.run(world, case, tasks, length).await
+                };
+                let measured = measured.await;
                 progress.advance(warm_up + length);
-                let blank = self.blank(&name, &scenario, tasks, world.rows);
-                self.results.row(blank).push(sample);
+                match measured {
+                    Ok(sample) => {
+                        let blank = self.blank(&name, &scenario, tasks, world.rows);
+                        self.results.row(blank).push(sample);
+                    }
+                    // That a peer fails is told, and takes nothing from the others.
+                    Err(error) if contender.dismiss() => self.miss(name, format!("{error:#}")),
+                    Err(error) => return Err(error),
+                }
             }
         }
         self.save()
