@@ -9,12 +9,15 @@ use tokio::sync::watch;
 pub(crate) struct Interrupt(watch::Receiver<Option<u8>>);
 
 impl Interrupt {
-    /// Listens from now on.
-    pub(crate) fn listen() -> Self {
+    /// Listens from now on. Who works in `batches` is told that the one under way goes on.
+    pub(crate) fn listen(batches: bool) -> Self {
         let (sender, receiver) = watch::channel(None);
         tokio::spawn(async move {
             let first = signal().await;
             sender.send_replace(Some(first));
+            if batches {
+                anstream::eprintln!("stopping after what is under way; once more stops at once");
+            }
             let second = signal().await;
             std::process::exit(128 + i32::from(second));
         });

@@ -44,18 +44,16 @@ fn late(limit: Duration) -> Failure {
 
 async fn on_store(common: &Common, command: Command) -> Result<Answer> {
     let place = Place::of_store(common)?;
-    let mut interrupt = Interrupt::listen();
-    let answer = match &command {
-        // These stop between batches.
-        Command::Cleanup(_) | Command::Import(_) => {
-            answer(&place, common, command, &interrupt).await
-        }
-        _ => {
-            let listener = interrupt.clone();
-            tokio::select! {
-                answer = answer(&place, common, command, &listener) => answer,
-                signal = interrupt.wait() => Err(Failure::interrupted(signal)),
-            }
+    let batches = matches!(command, Command::Cleanup(_) | Command::Import(_));
+    let mut interrupt = Interrupt::listen(batches);
+    let listener = interrupt.clone();
+    let work = answer(&place, common, command, &listener);
+    let answer = if batches {
+        work.await
+    } else {
+        tokio::select! {
+            answer = work => answer,
+            signal = interrupt.wait() => Err(Failure::interrupted(signal)),
         }
     };
     answer.map_err(|failure| failure.at(&place))

@@ -8,6 +8,7 @@ mod replace;
 mod verify;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -132,13 +133,11 @@ pub(crate) async fn run(
         let message = "the store to import from is the store to import into";
         return Err(Failure::usage(message));
     }
-    if args.replace {
-        let question =
-            format!("Delete from {place} what differs from {from}, and import that again?");
-        confirm(&question, args.yes).await?;
-    }
-    let source = open(&from).await?;
-    let target = open(place).await?;
+    let mut interrupted = interrupt.clone();
+    let (source, target) = tokio::select! {
+        stores = prepare(&from, place, args) => stores?,
+        signal = interrupted.wait() => return Err(Failure::interrupted(signal)),
+    };
     let outcome = import(&*source, &*target, args, common.quiet, interrupt).await;
     close(&source).await;
     close(&target).await;
@@ -149,6 +148,19 @@ pub(crate) async fn run(
             Side::Target => place,
         })),
     }
+}
+
+/// Asks what there is to ask, and opens both stores.
+async fn prepare(
+    from: &Place,
+    to: &Place,
+    args: &Args,
+) -> Result<(Arc<dyn Store>, Arc<dyn Store>)> {
+    if args.replace {
+        let question = format!("Delete from {to} what differs from {from}, and import that again?");
+        confirm(&question, args.yes).await?;
+    }
+    Ok((open(from).await?, open(to).await?))
 }
 
 /// Which of the two stores failed.

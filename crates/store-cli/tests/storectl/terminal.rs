@@ -172,6 +172,7 @@ fn interrupted(server: Server) {
         let run = Run::from(child.wait_with_output().unwrap());
         assert_eq!(run.code, code, "{run:?}");
         assert!(began.elapsed() < Duration::from_secs(10));
+        assert!(run.err.contains("once more stops at once"), "{run:?}");
         let report = run.json();
         assert_eq!(report["ended"], "interrupted");
         assert_eq!(report["deleted"]["nonces"], 1);
