@@ -14,10 +14,10 @@ impl Interrupt {
         let (sender, receiver) = watch::channel(None);
         tokio::spawn(async move {
             let first = signal().await;
-            sender.send_replace(Some(first));
             if batches {
                 anstream::eprintln!("stopping after what is under way; once more stops at once");
             }
+            sender.send_replace(Some(first));
             let second = signal().await;
             std::process::exit(128 + i32::from(second));
         });
