@@ -121,35 +121,33 @@ fn may_hold_unstorable(json: &str) -> bool {
         .chunks(128)
         .map(|chunk| usize::from(opens(chunk)))
         .sum();
-    let exponents = bytes
-        .iter()
-        .zip(bytes.iter().skip(1))
-        .fold(false, |found, (a, b)| {
-            found | (a.is_ascii_digit() & (b | 0x20 == b'e'))
-        });
     levels > 127
-        || exponents && has_exponents(json)
+        || may_hold_exponent(bytes)
         || json.contains('\\')
             && (json.contains("\\u0000") || json.contains("\\ud") || json.contains("\\uD"))
 }
 
-/// Whether a number is spelt with an exponent, and so may be outside of `f64`.
-fn has_exponents(json: &str) -> bool {
-    let is_exponent = |w: &[u8]| w[0].is_ascii_digit() && w[1] | 0x20 == b'e';
-    let mut in_string = false;
-    for part in json.split('"') {
-        if in_string {
-            // A quote after an odd number of backslashes is a part of the string.
-            let backslashes = part.bytes().rev().take_while(|byte| *byte == b'\\');
-            in_string = backslashes.count() % 2 == 1;
-        } else {
-            if part.as_bytes().windows(2).any(is_exponent) {
-                return true;
-            }
-            in_string = true;
-        }
-    }
-    false
+/// Whether a number may be spelt with an exponent, and so may be outside of `f64`.
+fn may_hold_exponent(json: &[u8]) -> bool {
+    const CHUNK: usize = 64;
+    let is_exponent = |a: u8, b: u8| a.is_ascii_digit() & (b | 0x20 == b'e');
+    (0..json.len()).step_by(CHUNK).any(|start| {
+        let chunk = &json[start..json.len().min(start + CHUNK + 1)];
+        let pairs = || chunk.iter().zip(chunk.iter().skip(1));
+        pairs().fold(false, |found, (a, b)| found | is_exponent(*a, *b))
+            && pairs()
+                .enumerate()
+                .any(|(at, (a, b))| is_exponent(*a, *b) && is_number(&json[..start + at]))
+    })
+}
+
+/// Whether what `json` ends with can be the start of a number, rather than a part of a token.
+fn is_number(json: &[u8]) -> bool {
+    let before = json
+        .iter()
+        .rev()
+        .find(|byte| !matches!(byte, b'0'..=b'9' | b'.' | b'-'));
+    before.is_none_or(|byte| matches!(byte, b':' | b',' | b'[') || byte.is_ascii_whitespace())
 }
 
 fn holds_unstorable(json: &str) -> bool {
