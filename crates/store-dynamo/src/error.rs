@@ -218,6 +218,12 @@ pub(crate) fn unbuildable() -> Error {
     Error::new(ErrorKind::Backend, "a request lacks a part")
 }
 
+/// The server kept leaving a part of a batch unread.
+pub(crate) fn overloaded() -> Error {
+    let message = "DynamoDB is busy: it left a part of a batch unread";
+    Error::new(ErrorKind::Unavailable, message).retryable()
+}
+
 /// The store was closed.
 pub(crate) fn closed() -> Error {
     Error::new(ErrorKind::Closed, "the store was closed; open a new one")

@@ -7,8 +7,8 @@ use aws_sdk_dynamodb::Client;
 use store_core::{Backoff, Error, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::instrument::WithSubscriber as _;
-use tracing::subscriber::NoSubscriber;
-use tracing::{Instrument, Span, field};
+use tracing::level_filters::LevelFilter;
+use tracing::{Dispatch, Instrument, Span, field};
 
 use crate::error::{self, Again, Failure};
 use crate::mapping::Item;
@@ -170,9 +170,7 @@ impl Executor {
         let mut left = ATTEMPTS;
         let mut unsure = None;
         loop {
-            // The SDK logs whole requests and answers.
-            let sent = send().with_subscriber(NoSubscriber::default());
-            let Failure { error, again } = match sent.await {
+            let Failure { error, again } = match unlogged(send()).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
@@ -195,6 +193,15 @@ impl Executor {
             tokio::time::sleep(pause).await;
         }
     }
+}
+
+/// Keeps what the SDK logs, which is whole requests and answers, from whoever listens.
+async fn unlogged<T>(sent: impl Future<Output = T>) -> T {
+    if LevelFilter::current() == LevelFilter::OFF {
+        return sent.await;
+    }
+    // Another subscriber than this one would be made known to every place that logs, at each request.
+    sent.with_subscriber(Dispatch::none()).await
 }
 
 fn record(span: &Span, error: &Error) {

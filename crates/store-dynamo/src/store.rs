@@ -7,17 +7,20 @@ use std::sync::atomic::AtomicI64;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::StalledStreamProtectionConfig;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_smithy_http_client::{Builder as HttpBuilder, tls};
 use store_core::{CleanupKind, Error, Result, Settings, Timestamp};
 
 use crate::config::DynamoConfig;
 use crate::execute::{Executor, Operation, ServerName};
+use crate::store::jts_pointers::Places;
 
 mod cleanup;
 pub(crate) mod clients;
 pub(crate) mod deployments;
 mod import;
+mod jts_pointers;
 mod jts_proofs;
 mod jts_sessions;
 mod launch_configs;
@@ -55,6 +58,8 @@ struct Inner {
     executor: Executor,
     /// For each kind the instant by which nothing of it that had expired was left.
     clean_at: [AtomicI64; CleanupKind::ALL.len()],
+    /// Where JTS sessions are.
+    places: Places,
 }
 
 impl fmt::Debug for DynamoStore {
@@ -129,7 +134,6 @@ impl DynamoStore {
         config.validate()?;
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(config.connect_timeout)
-            .read_timeout(config.request_timeout)
             .operation_attempt_timeout(config.request_timeout)
             .build();
         let server = server_name(client, &config);
@@ -137,6 +141,8 @@ impl DynamoStore {
         let own = own
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts)
+            // The timeout of the attempt holds until the answer is read.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .build();
         let client = Client::from_conf(own);
         let executor = Executor::new(client, &config.table_name(), config.retry_budget, server);
@@ -146,6 +152,7 @@ impl DynamoStore {
                 config,
                 executor,
                 clean_at: std::array::from_fn(|_| AtomicI64::new(-1)),
+                places: Places::new(),
             }),
         })
     }

@@ -62,6 +62,9 @@ impl Operation {
                 if wanted.is_empty() {
                     break;
                 }
+                if self.started.elapsed() > executor.budget {
+                    return Err(error::overloaded());
+                }
                 backoff.sleep().await;
             }
         }

@@ -8,7 +8,7 @@ use store_core::{
 };
 use uuid::Uuid;
 
-use super::jts_proofs::Pointer;
+use super::jts_pointers::Pointer;
 use super::jts_sessions::inserts;
 use super::{DynamoStore, clients, deployments, transfer};
 use crate::execute::{Operation, Transacted};

@@ -1,43 +1,18 @@
 //! State proofs: what one is worth, and giving out the next.
 
+use std::sync::Arc;
+
 use store_core::{
     Aid, Error, ErrorKind, JtsSession, MAX_CLOCK_SKEW, ProofStanding, Renewal, Result, StateProof,
     StateProofStatus, Timestamp, judge_proof, judged_at,
 };
 
 use super::DynamoStore;
+use super::jts_pointers::Pointer;
 use crate::execute::{Answer, Operation};
-use crate::mapping::{self, Item, item, n, s};
-use crate::queries::{self, Key};
+use crate::mapping::{self, Item, n, s};
+use crate::queries;
 use crate::write::Write;
-
-/// Where a proof leads.
-pub(super) struct Pointer {
-    pub(super) partition: String,
-    pub(super) aid: String,
-    pub(super) expires_at: Timestamp,
-}
-
-impl Pointer {
-    fn key(&self) -> Key {
-        queries::jts_session(&self.partition, &self.aid)
-    }
-
-    /// Lets the proof of this digest lead there, and names the proof that the session had before it, so
-    /// that all of them can be found when the session is moved to another store.
-    pub(super) fn write(&self, digest: &str, prior: Option<&str>) -> Write {
-        let mut pointer = item([
-            ("home", s(&self.partition)),
-            ("aid", s(&self.aid)),
-            ("expires_at", mapping::at(self.expires_at)),
-            (queries::REAP_AT, queries::reap_at(self.expires_at)),
-        ]);
-        if let Some(prior) = prior {
-            pointer.insert(queries::PRIOR.to_owned(), s(prior));
-        }
-        Write::put(queries::proof_of_digest(digest), pointer)
-    }
-}
 
 /// What came of an attempt to rotate.
 enum Rotation {
@@ -50,12 +25,18 @@ impl DynamoStore {
     pub(super) async fn validate(&self, proof: &str) -> Result<StateProofStatus> {
         let arrived = self.now();
         let operation = self.begin().await?;
-        let Some(pointer) = follow(&operation, proof).await? else {
-            return Ok(StateProofStatus::Unknown);
+        let judged = loop {
+            let Some(found) = self.follow(&operation, proof).await? else {
+                break None;
+            };
+            let presented = (proof, arrived);
+            let judged = self
+                .judge(&operation, &found.place, presented, None)
+                .await?;
+            if judged.is_some() || !self.forget_proof(proof, found.remembered) {
+                break judged;
+            }
         };
-        let judged = self
-            .judge(&operation, &pointer, (proof, arrived), None)
-            .await?;
         Ok(match judged {
             None => StateProofStatus::Unknown,
             Some((ProofStanding::Current, session)) => StateProofStatus::Valid(session),
@@ -71,13 +52,14 @@ impl DynamoStore {
 
     pub(super) async fn rotate(&self, aid: &str, seen: &str) -> Result<JtsSession> {
         let operation = self.begin().await?;
-        if Aid::accepts(aid)
-            && let Some(pointer) = follow(&operation, seen).await?
-            && pointer.aid == aid
+        while Aid::accepts(aid)
+            && let Some(found) = self.follow(&operation, seen).await?
+            && found.place.aid == aid
         {
-            match self.try_rotate(&operation, &pointer, seen).await? {
+            match self.try_rotate(&operation, &found.place, seen).await? {
                 Rotation::Rotated(session) => return Ok(*session),
                 Rotation::Refused(Some(_)) => return Err(outrun()),
+                Rotation::Refused(None) if self.forget_proof(seen, found.remembered) => {}
                 Rotation::Refused(None) => return Err(terminated()),
             }
         }
@@ -90,12 +72,14 @@ impl DynamoStore {
     pub(super) async fn renew(&self, proof: &str) -> Result<Renewal> {
         let mut operation = self.begin().await?;
         let arrived = self.now();
-        let Some(pointer) = follow(&operation, proof).await? else {
-            return Ok(Renewal::Unknown);
-        };
         loop {
+            let Some(found) = self.follow(&operation, proof).await? else {
+                return Ok(Renewal::Unknown);
+            };
+            let pointer = found.place;
             let stored = match self.try_rotate(&operation, &pointer, proof).await? {
                 Rotation::Rotated(session) => return Ok(Renewal::Rotated(session)),
+                Rotation::Refused(None) if self.forget_proof(proof, found.remembered) => continue,
                 Rotation::Refused(None) => return Ok(Renewal::Unknown),
                 Rotation::Refused(stored) => stored,
             };
@@ -126,7 +110,7 @@ impl DynamoStore {
     async fn try_rotate(
         &self,
         operation: &Operation,
-        from: &Pointer,
+        from: &Arc<Pointer>,
         seen: &str,
     ) -> Result<Rotation> {
         if from.expires_at <= self.now() {
@@ -153,6 +137,7 @@ impl DynamoStore {
             let item = match operation.write(update).await? {
                 Answer::Done(Some(item)) => {
                     let session = mapping::jts_session(item)?;
+                    self.inner.places.remember(&digest, Arc::clone(from));
                     return Ok(Rotation::Rotated(Box::new(session)));
                 }
                 Answer::Refused(Some(item)) => Some(item),
@@ -167,6 +152,9 @@ impl DynamoStore {
                 break;
             }
         }
+        // Nobody knows the new proof, so that its pointer can stay where it can't be deleted.
+        let unused = Write::delete(queries::proof_of_digest(&digest));
+        drop(operation.write(unused).await);
         Ok(Rotation::Refused(refused))
     }
 
@@ -201,21 +189,6 @@ impl DynamoStore {
             }
         }
     }
-}
-
-/// Where a proof leads, if it was ever given out.
-async fn follow(operation: &Operation, proof: &str) -> Result<Option<Pointer>> {
-    if !StateProof::accepts(proof) {
-        return Ok(None);
-    }
-    let Some(mut item) = operation.get(queries::proof(proof)).await? else {
-        return Ok(None);
-    };
-    Ok(Some(Pointer {
-        partition: mapping::take(&mut item, "home")?,
-        aid: mapping::take(&mut item, "aid")?,
-        expires_at: mapping::instant(&item, "expires_at")?,
-    }))
 }
 
 fn live_session(item: Option<Item>, now: Timestamp) -> Result<Option<Box<JtsSession>>> {

@@ -13,7 +13,7 @@ use store_core::{
     expiry,
 };
 
-use super::jts_proofs::Pointer;
+use super::jts_pointers::Pointer;
 use super::sweep::{self, NAMED};
 use super::{DynamoStore, within};
 use crate::execute::{Answer, Operation, Transacted};
@@ -49,6 +49,7 @@ impl JtsSessionStore for DynamoStore {
                 while operation.transact(inserts.clone()).await? != Transacted::Done {
                     operation.look_again().await?;
                 }
+                self.remember_new(&session, &partition);
                 let revoked = Vec::new();
                 return Ok(CreatedJtsSession { session, revoked });
             };
@@ -73,6 +74,7 @@ impl JtsSessionStore for DynamoStore {
                         let aids = oldest.iter().map(|listed| &*listed.aid);
                         revoked.extend(aids.map(Aid::from_stored));
                         if last {
+                            self.remember_new(&session, &partition);
                             return Ok(CreatedJtsSession { session, revoked });
                         }
                     }
@@ -106,18 +108,22 @@ impl JtsSessionStore for DynamoStore {
     async fn touch_jts_session(&self, aid: &str) -> Result<bool> {
         within("touch_jts_session", async {
             let operation = self.begin().await?;
-            let Some(key) = locate(&operation, aid).await? else {
-                return Ok(false);
-            };
-            let now = self.now();
-            let update = Write::update(key.clone(), queries::TOUCH).when(queries::TOUCHABLE);
-            let seen = match operation.write(update.now(now)).await? {
-                Answer::Done(_) => return Ok(true),
-                // It is gone, or was active later than this clock shows.
-                Answer::Refused(Some(item)) => Some(item),
-                Answer::Refused(None) => operation.get(key).await?,
-            };
-            Ok(mapping::live(seen, now)?.is_some())
+            while let Some(found) = self.locate(&operation, aid).await? {
+                let now = self.now();
+                let update = Write::update(found.place.clone(), queries::TOUCH);
+                let update = update.when(queries::TOUCHABLE).now(now);
+                let seen = match operation.write(update).await? {
+                    Answer::Done(_) => return Ok(true),
+                    // It is gone, or was active later than this clock shows.
+                    Answer::Refused(Some(item)) => Some(item),
+                    Answer::Refused(None) => operation.get(found.place).await?,
+                };
+                let lives = mapping::live(seen, now)?.is_some();
+                if lives || !self.forget_anchor(aid, found.remembered) {
+                    return Ok(lives);
+                }
+            }
+            Ok(false)
         })
         .await
     }
@@ -125,10 +131,13 @@ impl JtsSessionStore for DynamoStore {
     async fn delete_jts_session(&self, aid: &str) -> Result<bool> {
         within("delete_jts_session", async {
             let operation = self.begin().await?;
-            match locate(&operation, aid).await? {
-                Some(key) => self.delete(&operation, key).await,
-                None => Ok(false),
+            while let Some(found) = self.locate(&operation, aid).await? {
+                let deleted = self.delete(&operation, found.place).await?;
+                if deleted || !self.forget_anchor(aid, found.remembered) {
+                    return Ok(deleted);
+                }
             }
+            Ok(false)
         })
         .await
     }
@@ -220,12 +229,13 @@ impl DynamoStore {
         operation: &Operation,
         aid: &str,
     ) -> Result<Option<JtsSession>> {
-        let Some(key) = locate(operation, aid).await? else {
-            return Ok(None);
-        };
-        let found = operation.get(key).await?;
-        let item = mapping::live(found, self.now())?;
-        item.map(mapping::jts_session).transpose()
+        while let Some(found) = self.locate(operation, aid).await? {
+            let item = mapping::live(operation.get(found.place).await?, self.now())?;
+            if item.is_some() || !self.forget_anchor(aid, found.remembered) {
+                return item.map(mapping::jts_session).transpose();
+            }
+        }
+        Ok(None)
     }
 
     /// Deletes a live session and tells whether there was one.
@@ -256,18 +266,6 @@ impl DynamoStore {
         }
         Ok(deleted)
     }
-}
-
-/// Where the session with an anchor id is, if there ever was one.
-async fn locate(operation: &Operation, aid: &str) -> Result<Option<Key>> {
-    if !Aid::accepts(aid) {
-        return Ok(None);
-    }
-    let Some(mut anchor) = operation.get(queries::anchor(aid)).await? else {
-        return Ok(None);
-    };
-    let partition = mapping::take(&mut anchor, "home")?;
-    Ok(Some(queries::jts_session(&partition, aid)))
 }
 
 /// What a session is created by: itself, what leads to it by its anchor id, and the pointer of its proof,

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use store_core::{
-    Clock, Json, JtsSessionStore, NewJtsSession, NonceStore, SessionPolicy, Settings, StateProof,
-    Timestamp,
+    Clock, Json, JtsSessionStore, ManualClock, NewJtsSession, NonceStore, Placement, Record,
+    Renewal, SessionPolicy, Settings, StateProof, StateProofStatus, StoredJtsSession, Timestamp,
+    TransferStore,
 };
-use store_core::{ManualClock, StateProofStatus};
 
 use crate::support::{Place, Server};
 use crate::{Test, everywhere};
@@ -21,6 +21,12 @@ pub(crate) const TESTS: &[Test] = &[
     }),
     everywhere("no_secret_is_legible_in_a_key", |server| {
         Box::pin(no_secret_is_legible_in_a_key(server))
+    }),
+    everywhere("a_renewal_that_rotates_nothing_leaves_nothing", |server| {
+        Box::pin(a_renewal_that_rotates_nothing_leaves_nothing(server))
+    }),
+    everywhere("a_place_that_is_out_of_date_is_looked_up_again", |server| {
+        Box::pin(a_place_that_is_out_of_date_is_looked_up_again(server))
     }),
 ];
 
@@ -124,5 +130,53 @@ async fn no_secret_is_legible_in_a_key(server: Server) {
         let keys = format!("{:?} {:?}", item["pk"], item["sk"]);
         assert!(!keys.contains("secret-nonce") && !keys.contains(proof.as_str()));
     }
+    place.remove().await;
+}
+
+async fn a_renewal_that_rotates_nothing_leaves_nothing(server: Server) {
+    let place = server.place();
+    let store = place.store(Settings::default()).await;
+    let new = NewJtsSession::of("alice".parse().unwrap());
+    let created = store.create_jts_session(new, SessionPolicy::AllowAll);
+    let proof = created.await.unwrap().session.current_state_proof;
+    let renewed = store.renew_state_proof(proof.as_str()).await.unwrap();
+    assert!(matches!(renewed, Renewal::Rotated(_)));
+    let before = all_items(&place).await.len();
+    for _ in 0..3 {
+        let converged = store.renew_state_proof(proof.as_str()).await.unwrap();
+        assert!(matches!(converged, Renewal::Converged(_)));
+    }
+    assert_eq!(all_items(&place).await.len(), before);
+    place.remove().await;
+}
+
+/// A session that was deleted here, and moved back to another principal by another process.
+async fn a_place_that_is_out_of_date_is_looked_up_again(server: Server) {
+    let place = server.place();
+    let (here, elsewhere) = (
+        place.store(Settings::default()).await,
+        place.open(Settings::default()).await,
+    );
+    let new = NewJtsSession::of("alice".parse().unwrap());
+    let created = here.create_jts_session(new, SessionPolicy::AllowAll);
+    let mut session = created.await.unwrap().session;
+    let (aid, proof) = (session.aid.clone(), session.current_state_proof.clone());
+    let (aid, proof) = (aid.as_str(), proof.as_str());
+    for _ in 0..2 {
+        assert!(elsewhere.delete_jts_session(aid).await.unwrap());
+        assert_eq!(here.get_jts_session(aid).await.unwrap(), None);
+        assert!(!here.touch_jts_session(aid).await.unwrap());
+        session.prn = format!("not-{}", session.prn.as_str()).parse().unwrap();
+        let stored = StoredJtsSession::new(session.clone(), []);
+        let record = Record::JtsSession(Box::new(stored));
+        let placed = elsewhere.import_record(&record).await.unwrap();
+        assert_eq!(placed, Placement::Added);
+        let status = here.validate_state_proof(proof).await.unwrap();
+        assert_eq!(status, StateProofStatus::Valid(Box::new(session.clone())));
+        let found = here.get_jts_session(aid).await.unwrap();
+        assert_eq!(found.as_ref(), Some(&session));
+    }
+    let rotated = here.rotate_state_proof(aid, proof).await.unwrap();
+    assert_eq!(rotated.prn.as_str(), "not-not-alice");
     place.remove().await;
 }

@@ -19,6 +19,7 @@ mod bootstrap;
 mod costs;
 mod failing;
 mod items;
+mod observing;
 mod proxy;
 mod sweeping;
 mod transfer;
@@ -57,6 +58,7 @@ fn main() {
         costs::TESTS,
         failing::TESTS,
         items::TESTS,
+        observing::TESTS,
         sweeping::TESTS,
         transfer::TESTS,
     ];
