@@ -36,7 +36,7 @@ id, a nonce, or the id of a session: because it was changed on either side after
 same. A client differs if an endpoint, its name or one of its deployments does; deployments that only the target \
 has don't count. A difference in any field counts, for instance when a session was last active.
 
-Afterwards both stores are read once more and compared, which needs some 100 bytes of memory for each record of \
+Afterwards both stores are read once more and compared. It needs some 100 bytes of memory for each record of \
 the largest kind. The exit code is 3 if records differ, are missing or were refused. While applications still \
 write to the source, some will: stop them and import again, with --replace if the target may lose what it has.";
 
@@ -193,12 +193,14 @@ async fn import(
     let mut progress = Progress::new("import", quiet);
     for kind in args.kinds() {
         if !args.dry_run {
+            let there = verify::there(target, kind, args.page, &mut progress, interrupt).await?;
             let mut copying = Copying {
                 source,
                 target,
                 page: args.page,
                 concurrency: args.concurrency as usize,
                 replace: args.replace,
+                there,
                 counts: import.counts.of(kind),
                 progress: &mut progress,
                 interrupt,

@@ -1,10 +1,13 @@
 //! Copying the records of a kind, page by page, several at once.
 
+use std::collections::HashMap;
+
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use store::{Error, ErrorKind, Placement, Record, RecordKind, RecordPage, Store};
 
 use super::counts::KindCounts;
+use super::digest::{Half, Print};
 use super::patience::patiently;
 use super::replace::replace;
 use super::{Side, Sided};
@@ -18,6 +21,9 @@ pub(super) struct Copying<'a> {
     pub(super) page: u32,
     pub(super) concurrency: usize,
     pub(super) replace: bool,
+    /// The content of each place that the target has already. What is the same there need not be
+    /// offered, which a target takes longer to find out.
+    pub(super) there: HashMap<Half, Half>,
     pub(super) counts: &'a mut KindCounts,
     pub(super) progress: &'a mut Progress,
     pub(super) interrupt: &'a Interrupt,
@@ -53,7 +59,20 @@ impl Copying<'_> {
         }
     }
 
-    async fn write(&mut self, records: Vec<Record>, kind: RecordKind) -> Sided<()> {
+    fn is_there(&self, record: &Record) -> bool {
+        if self.there.is_empty() {
+            return false;
+        }
+        let print = Print::of(record);
+        self.there.get(&print.place) == Some(&print.content)
+    }
+
+    async fn write(&mut self, mut records: Vec<Record>, kind: RecordKind) -> Sided<()> {
+        let read = records.len();
+        records.retain(|record| !self.is_there(record));
+        let present = (read - records.len()) as u64;
+        self.counts.read += present;
+        self.counts.present += present;
         let (target, replacing) = (self.target, self.replace);
         let mut offers = stream::iter(&records)
             .map(|record| async move { (record, place(target, record, replacing).await) })

@@ -56,6 +56,27 @@ pub(super) async fn compare(
     Ok(Some(compared))
 }
 
+/// What a target holds of a kind before an import: the content of each place. None of clients, of which
+/// there are few and parts may be missing.
+pub(super) async fn there(
+    target: &dyn Store,
+    kind: RecordKind,
+    page: u32,
+    progress: &mut Progress,
+    interrupt: &Interrupt,
+) -> Sided<HashMap<Half, Half>> {
+    let mut there = HashMap::new();
+    if kind != RecordKind::Clients {
+        let all = each(target, Side::Target, kind, page, interrupt, |record| {
+            let print = Print::of(&record);
+            there.insert(print.place, print.content);
+            progress.at(|| format!("{kind}: {} of the target read", there.len()));
+        });
+        all.await?;
+    }
+    Ok(there)
+}
+
 /// Calls `take` with each record of a kind and tells whether it came to the end.
 async fn each(
     store: &dyn Store,
