@@ -1,23 +1,21 @@
 //! Running statements: a connection, the statement, its answer or its failure, and what then.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use mysql_async::prelude::Queryable;
-use mysql_async::{Error as DriverError, Params as DriverParams, Row, Value};
+use mysql_async::{Error as DriverError, Params as DriverParams, Row};
 use store_core::{Backoff, Error, Result};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::{Instrument, Span, field};
 
 use crate::error::{self, Evict, Failure};
+use crate::mapping::Param;
 use crate::pool::{Connections, Lease};
 use crate::queries::{Access, Query};
 
-/// The parameters of a statement.
-pub(crate) type Params = Vec<Value>;
+mod batch;
 
-/// A statement and its parameters.
-pub(crate) type Step<'a> = (&'a Query, Params);
+pub(crate) use self::batch::Batch;
 
 /// What a statement answered.
 #[derive(Debug, Default)]
@@ -29,11 +27,17 @@ pub(crate) struct Answer {
     pub(crate) matched: u64,
 }
 
+impl Answer {
+    /// The first row, or the only one.
+    pub(crate) fn first(self) -> Option<Row> {
+        self.rows.into_iter().next()
+    }
+}
+
 /// What follows on a first look in a transaction.
-#[derive(Debug)]
 pub(crate) enum Then<'a, T> {
     /// Do these, commit, and answer.
-    Commit(Vec<Step<'a>>, T),
+    Commit(Batch<'a>, T),
     /// Leave all as it was, and answer.
     Leave(T),
 }
@@ -75,7 +79,7 @@ trait Work: Sync {
 /// A prepared statement.
 struct Alone<'a> {
     query: &'a Query,
-    params: Params,
+    params: &'a [Param<'a>],
 }
 
 impl Work for Alone<'_> {
@@ -92,35 +96,30 @@ impl Work for Alone<'_> {
     }
 
     async fn once(&self, lease: &mut Lease) -> Result<Answer, Stopped> {
-        let answer = prepared(lease, self.query, self.params.clone()).await;
+        let answer = prepared(lease, self.query, self.params).await;
         answer.map_err(|error| Failed(error, self.query.access).into())
     }
 }
 
-/// A transaction, or its beginning, as one text.
-struct Together<'a> {
-    query: &'a Query,
-    text: String,
-    /// How many statements there are after those that begin it.
-    count: usize,
-}
+/// A transaction as one text.
+struct Together<'a>(Batch<'a>);
 
 impl Work for Together<'_> {
     type Output = Vec<Answer>;
 
     fn query(&self) -> &Query {
-        self.query
+        self.0.query
     }
 
     async fn once(&self, lease: &mut Lease) -> Result<Vec<Answer>, Stopped> {
-        let answers = together(lease, &self.text, self.count, BEGIN_STATEMENTS).await;
+        let answers = begin(lease, &self.0).await;
         answers.map_err(|error| Failed(error, Access::Write).into())
     }
 }
 
 /// A look with locks, and what is made of it.
 struct LookThen<'a, D> {
-    look: Together<'a>,
+    look: Batch<'a>,
     decide: D,
 }
 
@@ -136,15 +135,12 @@ where
     }
 
     async fn once(&self, lease: &mut Lease) -> Result<T, Stopped> {
-        let (text, count) = (&self.look.text, self.look.count);
-        let seen = together(lease, text, count, BEGIN_STATEMENTS).await;
+        let seen = begin(lease, &self.look).await;
         let seen = seen.map_err(|error| Failed(error, Access::Read))?;
         match (self.decide)(seen).map_err(Stopped::Decided)? {
             Then::Commit(steps, value) => {
-                let mut text = String::new();
-                append(&mut text, &steps);
-                text.push_str(";COMMIT");
-                let done = together(lease, &text[1..], steps.len(), 0).await;
+                let count = steps.count;
+                let done = together(lease, &steps.ending(), count, 0).await;
                 done.map_err(|error| Failed(error, Access::Write))?;
                 Ok(value)
             }
@@ -163,10 +159,6 @@ const ATTEMPTS: u32 = 6;
 /// As many operations as can be under way at once; what is under way holds one permit, closing takes
 /// all of them.
 const PERMITS: u32 = 1 << 20;
-
-/// Opens a transaction, whatever the session's own isolation level is.
-const BEGIN: &str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED;BEGIN";
-const BEGIN_STATEMENTS: usize = 2;
 
 /// Runs statements on pooled connections.
 pub(crate) struct Executor {
@@ -199,31 +191,23 @@ impl Executor {
     }
 
     /// Runs one prepared statement in one round trip.
-    pub(crate) async fn run(&self, query: &Query, params: Params) -> Result<Answer> {
+    pub(crate) async fn run(&self, query: &Query, params: &[Param<'_>]) -> Result<Answer> {
         self.attempt(&Alone { query, params }).await
     }
 
     /// Runs statements in one transaction and answers what each did. The whole transaction is sent at
     /// once, so that it is one round trip, holds its locks no longer than the server needs, and
     /// happens whole or not at all if the caller goes away.
-    pub(crate) async fn run_together(&self, steps: &[Step<'_>]) -> Result<Vec<Answer>> {
-        let mut text = BEGIN.to_owned();
-        append(&mut text, steps);
-        text.push_str(";COMMIT");
-        let (query, count) = (steps[0].0, steps.len());
-        self.attempt(&Together { query, text, count }).await
+    pub(crate) async fn run_together(&self, batch: Batch<'_>) -> Result<Vec<Answer>> {
+        self.attempt(&Together(batch.whole())).await
     }
 
     /// Looks with locks, decides, and acts on it, in one transaction of two round trips.
-    pub(crate) async fn look_then<'a, T, D>(&self, look: &[Step<'_>], decide: D) -> Result<T>
+    pub(crate) async fn look_then<'a, T, D>(&self, look: Batch<'_>, decide: D) -> Result<T>
     where
         T: Send,
         D: Fn(Vec<Answer>) -> Result<Then<'a, T>> + Send + Sync,
     {
-        let mut text = BEGIN.to_owned();
-        append(&mut text, look);
-        let (query, count) = (look[0].0, look.len());
-        let look = Together { query, text, count };
         self.attempt(&LookThen { look, decide }).await
     }
 
@@ -341,13 +325,18 @@ async fn rollback(lease: &mut Lease) {
     lease.settled = matches!(ended, Ok(Ok(())));
 }
 
-async fn prepared(lease: &mut Lease, query: &Query, params: Params) -> Result<Answer, DriverError> {
+async fn prepared(
+    lease: &mut Lease,
+    query: &Query,
+    params: &[Param<'_>],
+) -> Result<Answer, DriverError> {
     let params = if params.is_empty() {
         DriverParams::Empty
     } else {
-        DriverParams::Positional(params)
+        DriverParams::Positional(params.iter().map(|param| param.value()).collect())
     };
-    let mut result = lease.exec_iter(query.sql.as_str(), params).await?;
+    let statement = lease.statement(query).await?;
+    let mut result = lease.exec_iter(statement, params).await?;
     let (changed, matched) = counts(result.affected_rows(), &result.info());
     let rows = result.collect().await?;
     result.drop_result().await?;
@@ -356,6 +345,17 @@ async fn prepared(lease: &mut Lease, query: &Query, params: Params) -> Result<An
         changed,
         matched,
     })
+}
+
+/// Sends a transaction, or the beginning of one. On a connection of the application's pool it says
+/// which isolation level it wants; our own sessions have it.
+async fn begin(lease: &mut Lease, batch: &Batch<'_>) -> Result<Vec<Answer>, DriverError> {
+    const READ_COMMITTED: &str = "SET TRANSACTION ISOLATION LEVEL READ COMMITTED;";
+    if lease.is_own() {
+        return together(lease, batch.beginning(), batch.count, 1).await;
+    }
+    let text = [READ_COMMITTED, batch.beginning()].concat();
+    together(lease, &text, batch.count, 2).await
 }
 
 /// Sends statements as one text and collects what they answer, after passing over the first few.
@@ -390,61 +390,9 @@ fn counts(changed: u64, info: &str) -> (u64, u64) {
     (changed, found.unwrap_or(changed))
 }
 
-/// Appends `;statement` for each, with the parameters in place of the question marks.
-fn append(text: &mut String, steps: &[Step<'_>]) {
-    for (query, params) in steps {
-        text.push(';');
-        let mut params = params.iter();
-        for (index, part) in query.sql.split('?').enumerate() {
-            if index > 0 {
-                literal(text, params.next().unwrap_or(&Value::NULL));
-            }
-            text.push_str(part);
-        }
-    }
-}
-
-/// A value as SQL: text in hexadecimal digits, so that nothing in it can end it.
-fn literal(text: &mut String, value: &Value) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let Value::Bytes(bytes) = value else {
-        // Numbers, dates and NULL hold nothing that needs escaping.
-        let _ = write!(text, "{}", value.as_sql(false));
-        return;
-    };
-    // Digests are not text.
-    if std::str::from_utf8(bytes).is_ok() {
-        text.push_str("_utf8mb4 ");
-    }
-    text.reserve(bytes.len() * 2 + 3);
-    text.push_str("x'");
-    for byte in bytes {
-        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(DIGITS[usize::from(byte & 15)]));
-    }
-    text.push('\'');
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn values_become_literals_that_nothing_can_break_out_of() {
-        let sql = |value: Value| {
-            let mut text = String::new();
-            literal(&mut text, &value);
-            text
-        };
-        assert_eq!(sql(Value::from("a'")), "_utf8mb4 x'6127'");
-        assert_eq!(sql(Value::from(vec![0xff_u8, 0])), "x'ff00'");
-        assert_eq!(sql(Value::NULL), "NULL");
-        assert_eq!(sql(Value::from(-5)), "-5");
-        assert_eq!(
-            sql(Value::Date(2030, 1, 2, 3, 4, 5, 6_000)),
-            "'2030-01-02 03:04:05.006000'"
-        );
-    }
 
     #[test]
     fn rows_found_are_told_from_rows_changed() {

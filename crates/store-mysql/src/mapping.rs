@@ -11,8 +11,39 @@ use store_core::{
 use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Time};
 use uuid::Uuid;
 
-/// An instant as a `DATETIME(3)` parameter in UTC.
-pub(crate) fn at(instant: Timestamp) -> Value {
+/// A parameter of a statement. It borrows what the caller has, so that it costs nothing to make one,
+/// or to make one that is not used.
+#[derive(Clone, Copy)]
+pub(crate) enum Param<'a> {
+    Null,
+    /// Text, JSON or a digest.
+    Bytes(&'a [u8]),
+    /// An id in its canonical text.
+    Id(Uuid),
+    /// A `DATETIME(3)` in UTC.
+    At(Timestamp),
+    Signed(i64),
+    Unsigned(u64),
+}
+
+impl Param<'_> {
+    /// As the driver has it.
+    pub(crate) fn value(self) -> Value {
+        match self {
+            Self::Null => Value::NULL,
+            Self::Bytes(bytes) => Value::Bytes(bytes.to_vec()),
+            Self::Id(id) => {
+                let mut buffer = Uuid::encode_buffer();
+                Value::Bytes(id.hyphenated().encode_lower(&mut buffer).as_bytes().into())
+            }
+            Self::At(instant) => date(instant),
+            Self::Signed(number) => Value::Int(number),
+            Self::Unsigned(number) => Value::UInt(number),
+        }
+    }
+}
+
+fn date(instant: Timestamp) -> Value {
     let instant = OffsetDateTime::from(instant);
     Value::Date(
         u16::try_from(instant.year()).unwrap_or_default(),
@@ -25,15 +56,64 @@ pub(crate) fn at(instant: Timestamp) -> Value {
     )
 }
 
-/// Text that may be missing as a parameter.
-pub(crate) fn optional<K: TextKind>(text: Option<&Text<K>>) -> Value {
-    text.map(Text::as_str).into()
+impl<'a> From<&'a str> for Param<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Bytes(text.as_bytes())
+    }
 }
 
-/// An id as a parameter: its canonical text.
-pub(crate) fn id(id: Uuid) -> Value {
-    let mut buffer = Uuid::encode_buffer();
-    Value::Bytes(id.hyphenated().encode_lower(&mut buffer).as_bytes().into())
+impl<'a> From<&'a String> for Param<'a> {
+    fn from(text: &'a String) -> Self {
+        Self::Bytes(text.as_bytes())
+    }
+}
+
+impl<'a, K: TextKind> From<&'a Text<K>> for Param<'a> {
+    fn from(text: &'a Text<K>) -> Self {
+        Self::Bytes(text.as_str().as_bytes())
+    }
+}
+
+impl From<Uuid> for Param<'_> {
+    fn from(id: Uuid) -> Self {
+        Self::Id(id)
+    }
+}
+
+impl From<Timestamp> for Param<'_> {
+    fn from(instant: Timestamp) -> Self {
+        Self::At(instant)
+    }
+}
+
+impl From<bool> for Param<'_> {
+    fn from(yes: bool) -> Self {
+        Self::Unsigned(yes.into())
+    }
+}
+
+impl From<u32> for Param<'_> {
+    fn from(number: u32) -> Self {
+        Self::Unsigned(number.into())
+    }
+}
+
+impl From<u64> for Param<'_> {
+    fn from(number: u64) -> Self {
+        Self::Unsigned(number)
+    }
+}
+
+impl From<i64> for Param<'_> {
+    fn from(number: i64) -> Self {
+        Self::Signed(number)
+    }
+}
+
+impl<'a, T: Into<Param<'a>>> From<Option<T>> for Param<'a> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Param::Null, Into::into)
+    }
 }
 
 /// Stored data that does not decode: names table and key, never the payload.
@@ -74,12 +154,24 @@ pub(crate) fn str(row: &Row, index: usize) -> Result<&str> {
     optional_str(row, index)?.ok_or_else(|| other_type(row, index))
 }
 
-pub(crate) fn text<K: TextKind>(row: &Row, index: usize) -> Result<Text<K>> {
-    str(row, index).map(Text::from_stored)
+/// Takes a column's text out of the row, or `None` if it is null.
+fn take_string(row: &mut Row, index: usize) -> Result<Option<String>> {
+    let text = match row.take(index) {
+        None | Some(Value::NULL) => return Ok(None),
+        Some(Value::Bytes(bytes)) => String::from_utf8(bytes).ok(),
+        Some(_) => None,
+    };
+    text.map(Some).ok_or_else(|| other_type(row, index))
 }
 
-pub(crate) fn optional_text<K: TextKind>(row: &Row, index: usize) -> Result<Option<Text<K>>> {
-    Ok(optional_str(row, index)?.map(Text::from_stored))
+/// Takes a column's text out of the row.
+pub(crate) fn text<K: TextKind>(row: &mut Row, index: usize) -> Result<Text<K>> {
+    optional_text(row, index)?.ok_or_else(|| other_type(row, index))
+}
+
+/// Takes a column's text out of the row, or `None` if it is null.
+pub(crate) fn optional_text<K: TextKind>(row: &mut Row, index: usize) -> Result<Option<Text<K>>> {
+    Ok(take_string(row, index)?.map(Text::from_stored))
 }
 
 /// A column's number, or `None` if it is null.
@@ -176,7 +268,7 @@ pub(crate) fn uuid(row: &Row, index: usize, table: &str) -> Result<Uuid> {
 }
 
 /// Columns: id, name, iss, client_id, auth_url, token_url, jwks_url.
-pub(crate) fn client(row: &Row) -> Result<Client> {
+pub(crate) fn client(row: &mut Row) -> Result<Client> {
     Ok(Client {
         id: uuid(row, 0, "clients")?,
         name: text(row, 1)?,
@@ -189,7 +281,7 @@ pub(crate) fn client(row: &Row) -> Result<Client> {
 }
 
 /// Columns from `first`: id, deployment_id, name, description. `None` if the id is null.
-pub(crate) fn deployment(row: &Row, first: usize) -> Result<Option<Deployment>> {
+pub(crate) fn deployment(row: &mut Row, first: usize) -> Result<Option<Deployment>> {
     if value(row, first) == &Value::NULL {
         return Ok(None);
     }
@@ -202,7 +294,7 @@ pub(crate) fn deployment(row: &Row, first: usize) -> Result<Option<Deployment>> 
 }
 
 /// Columns: iss, client_id, deployment_id, auth_url, token_url, jwks_url.
-pub(crate) fn launch_config(row: &Row) -> Result<LaunchConfig> {
+pub(crate) fn launch_config(row: &mut Row) -> Result<LaunchConfig> {
     Ok(LaunchConfig {
         iss: text(row, 0)?,
         client_id: text(row, 1)?,
@@ -222,7 +314,7 @@ pub(crate) fn lti_session(row: &Row, first: usize, id: Uuid) -> Result<Expiring<
 }
 
 /// Columns: nonce, expiresAt, whether it was used.
-pub(crate) fn nonce(row: &Row) -> Result<StoredNonce> {
+pub(crate) fn nonce(row: &mut Row) -> Result<StoredNonce> {
     Ok(StoredNonce {
         nonce: text(row, 0)?,
         expires_at: timestamp(row, 1)?,
@@ -237,9 +329,9 @@ pub(crate) fn digest(row: &Row, index: usize) -> Result<[u8; 32]> {
 }
 
 /// Columns as in `jts_columns`.
-pub(crate) fn jts_session(row: &Row) -> Result<JtsSession> {
+pub(crate) fn jts_session(row: &mut Row) -> Result<JtsSession> {
     let aid: Text<_> = text(row, 0)?;
-    let metadata = optional_str(row, 12)?.map(Json::parse).transpose();
+    let metadata = take_string(row, 12)?.map(Json::parse).transpose();
     // The originals' column can be null, and counts from 1.
     let version = optional_number(row, 4)?.unwrap_or(1);
     Ok(JtsSession {
@@ -267,12 +359,12 @@ mod tests {
     fn instants_survive_both_protocols() {
         for millis in [0, 1, 999, 951_782_400_000, 253_402_300_799_999] {
             let there = Timestamp::from_unix_millis(millis);
-            let Value::Date(year, month, day, hour, minute, second, micros) = at(there) else {
+            let Value::Date(year, month, day, hour, minute, second, micros) = date(there) else {
                 panic!("an instant is a date");
             };
             let back = instant(year.into(), month, day, (hour, minute, second), micros);
             assert_eq!(back, Some(there));
-            let text = at(there).as_sql(false);
+            let text = date(there).as_sql(false);
             assert_eq!(parse_instant(text.trim_matches('\'').as_bytes()), back);
         }
         let at = |text: &str| parse_instant(text.as_bytes()).map(Timestamp::unix_millis);

@@ -1,27 +1,32 @@
 //! Connections: opening them, lending them, and letting go of those that are idle or unusable.
 
-use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Opts, OptsBuilder, Pool, PoolConstraints, PoolOpts};
+use mysql_async::{Opts, OptsBuilder, Pool, PoolConstraints, PoolOpts};
 use store_core::{Error, ErrorKind, Result};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tracing::Instrument;
 
+use self::lease::Connection;
+use self::turns::Turns;
 use crate::config::{CredentialsProvider, MySqlConfig, SslMode};
 use crate::error;
 use crate::tls;
+
+mod lease;
+mod turns;
+
+pub(crate) use self::lease::Lease;
 
 /// What every session is set to. `READ COMMITTED` locks rows, not the gaps between them, without which
 /// writers of neighbouring keys deadlock.
 const SESSION: &str =
     "SET SESSION autocommit = 1; SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED";
-/// How many statements a connection keeps prepared: all of ours.
-const STATEMENTS: usize = 96;
+/// How many statements a connection keeps prepared: all of ours, and more.
+pub(crate) const STATEMENTS: usize = 128;
 /// How long ending a connection may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 /// Set so that the driver does not ask each new connection for them, and larger than any payload.
@@ -36,7 +41,7 @@ pub(crate) struct Connections {
 }
 
 struct Limits {
-    permits: Arc<Semaphore>,
+    turns: Arc<Turns>,
     connections: usize,
     wait: Duration,
     connect: Duration,
@@ -117,7 +122,7 @@ impl Connections {
         Self {
             source,
             limits: Limits {
-                permits: Arc::new(Semaphore::new(config.max_connections)),
+                turns: Turns::new(config.max_connections),
                 connections: config.max_connections,
                 wait: config.wait_timeout,
                 connect: config.connect_timeout,
@@ -128,17 +133,20 @@ impl Connections {
 
     /// A connection that is not known to be broken.
     pub(crate) async fn get(&self) -> Result<Lease> {
-        let permit = Arc::clone(&self.limits.permits).acquire_owned();
-        let permit = match timeout(self.limits.wait, permit).await {
-            Ok(Ok(permit)) => permit,
-            Ok(Err(_closed)) => return Err(error::closed()),
-            Err(_elapsed) => return Err(error::exhausted(self.limits.connections)),
-        };
-        let mut lease = match &self.source {
+        let turn = self.limits.turns.next(self.limits.wait).await;
+        let mut turn = turn.ok_or_else(|| error::exhausted(self.limits.connections))?;
+        let handed_over = turn
+            .connection
+            .take()
+            .filter(|known| self.is_current(known));
+        if let Some(connection) = handed_over {
+            return Ok(Lease::new(connection, turn));
+        }
+        let connection = match &self.source {
             Source::HandedIn(pool) => {
                 let conn = timeout(self.limits.wait, pool.get_conn()).await;
                 let conn = conn.map_err(|_| error::exhausted(self.limits.connections))?;
-                Lease::new(conn.map_err(|error| error::connecting(&error))?)
+                Connection::new(conn.map_err(|error| error::connecting(&error))?)
             }
             Source::Own(own) if own.has_idle() => {
                 Arc::clone(own).get_within(self.limits.connect).await?
@@ -151,7 +159,7 @@ impl Connections {
                 opened.map_err(|_| error::closed())??
             }
         };
-        lease.permit = Some(permit);
+        let mut lease = Lease::new(connection, turn);
         self.mariadb
             .store(is_mariadb(lease.server_version()), Ordering::Relaxed);
         refuse_old(lease.server_version())?;
@@ -159,6 +167,14 @@ impl Connections {
             lease = self.alive(lease).await?;
         }
         Ok(lease)
+    }
+
+    /// Whether a connection is not from before the last eviction.
+    fn is_current(&self, connection: &Connection) -> bool {
+        match (&self.source, connection.generation) {
+            (Source::Own(own), Some(generation)) => own.idle().generation == generation,
+            _ => false,
+        }
     }
 
     /// The driver notices for TCP that the server has closed an idle connection, but not for a Unix
@@ -170,16 +186,15 @@ impl Connections {
                 lease.settled = true;
                 return Ok(lease);
             }
-            let permit = lease.permit.take();
-            drop(lease);
-            lease = match &self.source {
+            let turn = lease.give_up();
+            let connection = match &self.source {
                 Source::HandedIn(pool) => {
                     let conn = pool.get_conn().await;
-                    Lease::new(conn.map_err(|error| error::connecting(&error))?)
+                    Connection::new(conn.map_err(|error| error::connecting(&error))?)
                 }
                 Source::Own(own) => own.get().await?,
             };
-            lease.permit = permit;
+            lease = Lease::new(connection, turn);
         }
         Ok(lease)
     }
@@ -196,12 +211,15 @@ impl Connections {
         drop(lease);
         if let (true, Source::Own(own)) = (others_too, &self.source) {
             own.forget_all();
+            self.limits.turns.forget();
         }
     }
 
     pub(crate) async fn close(&self) {
         if let Source::Own(own) = &self.source {
-            for pool in own.take_all() {
+            let pools = own.take_all();
+            self.limits.turns.forget();
+            for pool in pools {
                 let _ = timeout(GOODBYE, pool.disconnect()).await;
             }
         }
@@ -231,37 +249,44 @@ impl Own {
         })
     }
 
-    async fn get_within(self: Arc<Self>, limit: Duration) -> Result<Lease> {
+    async fn get_within(self: Arc<Self>, limit: Duration) -> Result<Connection> {
         timeout(limit, self.get())
             .await
             .unwrap_or_else(|_elapsed| Err(error::connect_timeout()))
     }
 
-    async fn get(self: &Arc<Self>) -> Result<Lease> {
+    async fn get(self: &Arc<Self>) -> Result<Connection> {
         match &self.credentials {
             None => self.get_shared().await,
             Some(provider) => self.get_single(provider.as_ref()).await,
         }
     }
 
-    async fn get_shared(&self) -> Result<Lease> {
+    async fn get_shared(&self) -> Result<Connection> {
         loop {
-            let pool = {
+            let (pool, generation) = {
                 let mut idle = self.idle();
                 if idle.pools.is_empty() {
                     idle.pools.push(Pool::new(self.opts()));
                 }
-                idle.pools[0].clone()
+                (idle.pools[0].clone(), idle.generation)
             };
             match pool.get_conn().await {
-                Ok(conn) => return Ok(Lease::new(conn)),
+                Ok(conn) => {
+                    let mut connection = Connection::new(conn);
+                    connection.generation = Some(generation);
+                    return Ok(connection);
+                }
                 Err(error) if self.falls_back(&error) => {}
                 Err(error) => return Err(error::connecting(&error)),
             }
         }
     }
 
-    async fn get_single(self: &Arc<Self>, provider: &dyn CredentialsProvider) -> Result<Lease> {
+    async fn get_single(
+        self: &Arc<Self>,
+        provider: &dyn CredentialsProvider,
+    ) -> Result<Connection> {
         loop {
             let (known, generation) = {
                 let mut idle = self.idle();
@@ -285,9 +310,10 @@ impl Own {
             }
             match pool.get_conn().await {
                 Ok(conn) => {
-                    let mut lease = Lease::new(conn);
-                    lease.home = Some((pool, Arc::clone(self), generation));
-                    return Ok(lease);
+                    let mut connection = Connection::new(conn);
+                    connection.generation = Some(generation);
+                    connection.home = Some((pool, Arc::clone(self)));
+                    return Ok(connection);
                 }
                 Err(error) if !is_new && error::refused(&error) => {}
                 Err(error) if self.falls_back(&error) => {}
@@ -321,64 +347,6 @@ impl Own {
                     // What is lent comes back before the statement timeout.
                     let _ = timeout(Duration::from_secs(3600), pool.disconnect()).await;
                 });
-            }
-        }
-    }
-}
-
-/// A connection on loan. Dropped between a request and the end of its answer, or within a transaction,
-/// it is closed; otherwise it goes back to its pool.
-pub(crate) struct Lease {
-    conn: Option<Conn>,
-    /// Whether nothing is under way on it.
-    pub(crate) settled: bool,
-    home: Option<(Pool, Arc<Own>, u64)>,
-    permit: Option<OwnedSemaphorePermit>,
-}
-
-impl Lease {
-    fn new(conn: Conn) -> Self {
-        Self {
-            conn: Some(conn),
-            settled: true,
-            home: None,
-            permit: None,
-        }
-    }
-}
-
-impl Deref for Lease {
-    type Target = Conn;
-
-    fn deref(&self) -> &Conn {
-        self.conn.as_ref().expect("held until it is dropped")
-    }
-}
-
-impl DerefMut for Lease {
-    fn deref_mut(&mut self) -> &mut Conn {
-        self.conn.as_mut().expect("held until it is dropped")
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        let Some(mut conn) = self.conn.take() else {
-            return;
-        };
-        if !self.settled {
-            // Should the runtime be ending, the pool resets it before anybody else gets it.
-            conn.reset_connection(true);
-            if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-                runtime.spawn(timeout(GOODBYE, conn.disconnect()));
-            }
-            return;
-        }
-        drop(conn);
-        if let Some((pool, own, generation)) = self.home.take() {
-            let mut idle = own.idle();
-            if idle.generation == generation {
-                idle.pools.push(pool);
             }
         }
     }

@@ -3,6 +3,8 @@
 //! `{clients}` and the like stand for the tables' names, which are filled in once when a store is made.
 //! A question mark is always a parameter.
 
+use std::cell::Cell;
+
 use crate::names::TableNames;
 
 /// The columns of a JTS session, of table `s`, in the order that `mapping::jts_session` reads them.
@@ -33,10 +35,15 @@ pub(crate) struct Query {
     pub(crate) access: Access,
     /// What telemetry calls it, such as `SELECT sessions`.
     pub(crate) summary: &'static str,
+    /// Counts the queries, from 0.
+    pub(crate) number: usize,
 }
 
 /// Makes statements by filling in the tables' names.
-pub(crate) struct Fill<'a>(&'a TableNames);
+pub(crate) struct Fill<'a> {
+    names: &'a TableNames,
+    count: Cell<usize>,
+}
 
 impl Fill<'_> {
     fn read(&self, summary: &'static str, sql: &str) -> Query {
@@ -49,9 +56,10 @@ impl Fill<'_> {
 
     fn query(&self, access: Access, summary: &'static str, sql: &str) -> Query {
         Query {
-            sql: self.0.fill(sql),
+            sql: self.names.fill(sql),
             access,
             summary,
+            number: self.count.replace(self.count.get() + 1),
         }
     }
 
@@ -84,12 +92,18 @@ pub(crate) struct Queries {
 
 impl Queries {
     pub(crate) fn new(names: &TableNames) -> Self {
-        let fill = Fill(names);
+        Self::filled(&Fill {
+            names,
+            count: Cell::new(0),
+        })
+    }
+
+    fn filled(fill: &Fill<'_>) -> Self {
         Self {
-            lti: lti::LtiQueries::new(&fill),
-            jts: jts::JtsQueries::new(&fill),
-            login: login::LoginQueries::new(&fill),
-            transfer: transfer::TransferQueries::new(&fill),
+            lti: lti::LtiQueries::new(fill),
+            jts: jts::JtsQueries::new(fill),
+            login: login::LoginQueries::new(fill),
+            transfer: transfer::TransferQueries::new(fill),
             delete_expired_nonces: fill.delete_expired(
                 "DELETE nonces",
                 "nonces",
@@ -122,5 +136,21 @@ impl Queries {
             ),
             health: fill.read("SELECT", "SELECT VERSION()"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_can_keep_all_of_them_prepared() {
+        let fill = Fill {
+            names: &TableNames::default(),
+            count: Cell::new(0),
+        };
+        let queries = Queries::filled(&fill);
+        assert_eq!(queries.health.number + 1, fill.count.get());
+        assert!(fill.count.get() <= crate::pool::STATEMENTS);
     }
 }

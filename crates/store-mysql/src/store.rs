@@ -7,7 +7,8 @@ use mysql_async::{Opts, Pool};
 use store_core::{Error, ErrorKind, Result, Settings, Timestamp};
 
 use crate::config::MySqlConfig;
-use crate::execute::{Answer, Executor, Params, ServerName, Step};
+use crate::execute::{Answer, Batch, Executor, ServerName};
+use crate::mapping::Param;
 use crate::names::TableNames;
 use crate::pool::Connections;
 use crate::queries::{Queries, Query};
@@ -132,18 +133,19 @@ impl MySqlStore {
     }
 
     /// Runs one statement of an operation.
-    async fn run(&self, operation: &'static str, query: &Query, params: Params) -> Result<Answer> {
+    async fn run(
+        &self,
+        operation: &'static str,
+        query: &Query,
+        params: &[Param<'_>],
+    ) -> Result<Answer> {
         let answer = self.inner.executor.run(query, params).await;
         answer.map_err(|error| at(operation, error))
     }
 
     /// Runs statements of an operation in one transaction.
-    async fn run_together(
-        &self,
-        operation: &'static str,
-        steps: &[Step<'_>],
-    ) -> Result<Vec<Answer>> {
-        let answers = self.inner.executor.run_together(steps).await;
+    async fn run_together(&self, operation: &'static str, batch: Batch<'_>) -> Result<Vec<Answer>> {
+        let answers = self.inner.executor.run_together(batch).await;
         answers.map_err(|error| at(operation, error))
     }
 
@@ -156,16 +158,16 @@ impl MySqlStore {
     async fn insert(
         &self,
         operation: &'static str,
-        (insert, row): Step<'_>,
-        (replace, replacement): Step<'_>,
+        (insert, row): (&Query, &[Param<'_>]),
+        (replace, replacement): (&Query, &[Param<'_>]),
     ) -> Result<bool> {
         for _ in 0..LOOKS {
-            match self.run(operation, insert, row.clone()).await {
+            match self.run(operation, insert, row).await {
                 Ok(_) => return Ok(true),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),
             }
-            let replaced = self.run(operation, replace, replacement.clone()).await?;
+            let replaced = self.run(operation, replace, replacement).await?;
             if replaced.matched > 0 {
                 return Ok(true);
             }

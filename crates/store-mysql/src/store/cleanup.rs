@@ -4,7 +4,6 @@ use async_trait::async_trait;
 use store_core::{CleanupKind, CleanupStore, Result};
 
 use super::MySqlStore;
-use crate::mapping;
 
 #[async_trait]
 impl CleanupStore for MySqlStore {
@@ -17,8 +16,8 @@ impl CleanupStore for MySqlStore {
             CleanupKind::JtsSessions => &queries.delete_expired_jts_sessions,
             CleanupKind::LoginSessions => &queries.delete_expired_login_sessions,
         };
-        let params = vec![mapping::at(self.now()), limit.into()];
-        let answer = self.run("delete_expired", query, params).await?;
+        let params = [self.now().into(), limit.into()];
+        let answer = self.run("delete_expired", query, &params).await?;
         Ok(answer.changed)
     }
 }

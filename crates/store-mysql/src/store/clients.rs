@@ -9,15 +9,15 @@ use store_core::{
 use uuid::Uuid;
 
 use super::{MySqlStore, at};
-use crate::execute::Params;
-use crate::mapping;
+use crate::execute::{Answer, Batch};
+use crate::mapping::{self, Param};
 
 #[async_trait]
 impl ClientStore for MySqlStore {
     async fn list_clients(&self) -> Result<Vec<Client>> {
         let query = &self.queries().lti.list_clients;
-        let answer = self.run("list_clients", query, Vec::new()).await?;
-        let clients = answer.rows.iter().map(mapping::client);
+        let mut answer = self.run("list_clients", query, &[]).await?;
+        let clients = answer.rows.iter_mut().map(mapping::client);
         clients
             .collect::<Result<_>>()
             .map_err(|error| at("list_clients", error))
@@ -28,14 +28,14 @@ impl ClientStore for MySqlStore {
             return Ok(None);
         };
         let query = &self.queries().lti.get_client;
-        let answer = self.run("get_client", query, vec![mapping::id(id)]).await?;
-        with_deployments(&answer.rows).map_err(|error| at("get_client", error))
+        let mut answer = self.run("get_client", query, &[id.into()]).await?;
+        with_deployments(&mut answer.rows).map_err(|error| at("get_client", error))
     }
 
     async fn add_client(&self, client: NewClient) -> Result<Client> {
         let client = client.with_id(Uuid::now_v7());
         let query = &self.queries().lti.add_client;
-        let added = self.run("add_client", query, row(&client)).await;
+        let added = self.run("add_client", query, &row(&client)).await;
         added.map_err(|error| taken("add_client", error))?;
         Ok(client)
     }
@@ -45,23 +45,21 @@ impl ClientStore for MySqlStore {
             return Err(unknown("update_client"));
         };
         let queries = &self.queries().lti;
-        let changes = vec![
-            mapping::optional(update.name.as_ref()),
-            mapping::optional(update.iss.as_ref()),
-            mapping::optional(update.client_id.as_ref()),
-            mapping::optional(update.auth_url.as_ref()),
-            mapping::optional(update.token_url.as_ref()),
-            mapping::optional(update.jwks_url.as_ref()),
-            mapping::id(id),
+        let changes = [
+            update.name.as_ref().into(),
+            update.iss.as_ref().into(),
+            update.client_id.as_ref().into(),
+            update.auth_url.as_ref().into(),
+            update.token_url.as_ref().into(),
+            update.jwks_url.as_ref().into(),
+            id.into(),
         ];
-        let steps = [
-            (&queries.update_client, changes),
-            (&queries.read_client, vec![mapping::id(id)]),
-        ];
-        let answers = self.run_together("update_client", &steps).await;
-        let answers = answers.map_err(|error| taken("update_client", error))?;
-        match answers.last().and_then(|answer| answer.rows.first()) {
-            Some(row) => mapping::client(row).map_err(|error| at("update_client", error)),
+        let batch =
+            Batch::new(&queries.update_client, &changes).with(&queries.read_client, &[id.into()]);
+        let answers = self.run_together("update_client", batch).await;
+        let mut answers = answers.map_err(|error| taken("update_client", error))?;
+        match answers.pop().and_then(Answer::first) {
+            Some(mut row) => mapping::client(&mut row).map_err(|error| at("update_client", error)),
             None => Err(unknown("update_client")),
         }
     }
@@ -71,37 +69,36 @@ impl ClientStore for MySqlStore {
             return Ok(false);
         };
         let query = &self.queries().lti.delete_client;
-        let answer = self
-            .run("delete_client", query, vec![mapping::id(id)])
-            .await?;
+        let answer = self.run("delete_client", query, &[id.into()]).await?;
         Ok(answer.changed > 0)
     }
 }
 
 /// The rows of one client, with its deployments from column 7.
-pub(super) fn with_deployments(rows: &[Row]) -> Result<Option<ClientWithDeployments>> {
-    let Some(first) = rows.first() else {
+pub(super) fn with_deployments(rows: &mut [Row]) -> Result<Option<ClientWithDeployments>> {
+    let Some(first) = rows.first_mut() else {
         return Ok(None);
     };
+    let client = mapping::client(first)?;
     let deployments = rows
-        .iter()
+        .iter_mut()
         .filter_map(|row| mapping::deployment(row, 7).transpose());
     Ok(Some(ClientWithDeployments {
-        client: mapping::client(first)?,
+        client,
         deployments: deployments.collect::<Result<_>>()?,
     }))
 }
 
 /// A client's row as parameters.
-pub(super) fn row(client: &Client) -> Params {
-    vec![
-        mapping::id(client.id),
-        client.name.as_str().into(),
-        client.iss.as_str().into(),
-        client.client_id.as_str().into(),
-        client.auth_url.as_str().into(),
-        client.token_url.as_str().into(),
-        client.jwks_url.as_str().into(),
+pub(super) fn row(client: &Client) -> [Param<'_>; 7] {
+    [
+        client.id.into(),
+        (&client.name).into(),
+        (&client.iss).into(),
+        (&client.client_id).into(),
+        (&client.auth_url).into(),
+        (&client.token_url).into(),
+        (&client.jwks_url).into(),
     ]
 }
 

@@ -10,8 +10,8 @@ use uuid::Uuid;
 use super::clients;
 use super::{MySqlStore, at};
 use crate::error::NO_REFERENCED_ROW;
-use crate::execute::Params;
-use crate::mapping;
+use crate::execute::{Answer, Batch};
+use crate::mapping::{self, Param};
 
 #[async_trait]
 impl DeploymentStore for MySqlStore {
@@ -20,12 +20,13 @@ impl DeploymentStore for MySqlStore {
             return Err(clients::unknown("list_deployments"));
         };
         let query = &self.queries().lti.list_deployments;
-        let params = vec![mapping::id(client)];
-        let answer = self.run("list_deployments", query, params).await?;
+        let mut answer = self
+            .run("list_deployments", query, &[client.into()])
+            .await?;
         if answer.rows.is_empty() {
             return Err(clients::unknown("list_deployments"));
         }
-        let rows = answer.rows.iter();
+        let rows = answer.rows.iter_mut();
         rows.filter_map(|row| mapping::deployment(row, 0).transpose())
             .collect::<Result<_>>()
             .map_err(|error| at("list_deployments", error))
@@ -36,10 +37,12 @@ impl DeploymentStore for MySqlStore {
             return Ok(None);
         };
         let query = &self.queries().lti.get_deployment;
-        let params = vec![mapping::id(id), mapping::id(client)];
-        let answer = self.run("get_deployment", query, params).await?;
-        match answer.rows.first() {
-            Some(row) => mapping::deployment(row, 0).map_err(|error| at("get_deployment", error)),
+        let params = [id.into(), client.into()];
+        let answer = self.run("get_deployment", query, &params).await?;
+        match answer.first() {
+            Some(mut row) => {
+                mapping::deployment(&mut row, 0).map_err(|error| at("get_deployment", error))
+            }
             None => Ok(None),
         }
     }
@@ -49,9 +52,11 @@ impl DeploymentStore for MySqlStore {
             return Err(clients::unknown("add_deployment"));
         };
         let deployment = deployment.with_id(Uuid::now_v7());
-        let row = row(client, &deployment);
         let query = &self.queries().lti.add_deployment;
-        match self.run("add_deployment", query, row).await {
+        let added = self
+            .run("add_deployment", query, &row(client, &deployment))
+            .await;
+        match added {
             Ok(_) => Ok(deployment),
             Err(error) if lacks_client(&error) => Err(clients::unknown("add_deployment")),
             Err(error) => Err(taken("add_deployment", error)),
@@ -70,27 +75,22 @@ impl DeploymentStore for MySqlStore {
         let name = update.name.as_ref();
         let description = update.description.as_ref();
         let queries = &self.queries().lti;
-        let changes = vec![
-            mapping::optional(update.deployment_id.as_ref()),
+        let changes = [
+            update.deployment_id.as_ref().into(),
             name.is_some().into(),
-            mapping::optional(name.and_then(Option::as_ref)),
+            name.and_then(Option::as_ref).into(),
             description.is_some().into(),
-            mapping::optional(description.and_then(Option::as_ref)),
-            mapping::id(id),
-            mapping::id(client),
+            description.and_then(Option::as_ref).into(),
+            id.into(),
+            client.into(),
         ];
-        let key = vec![mapping::id(id), mapping::id(client)];
-        let steps = [
-            (&queries.update_deployment, changes),
-            (&queries.get_deployment, key),
-        ];
-        let answers = self.run_together("update_deployment", &steps).await;
-        let answers = answers.map_err(|error| taken("update_deployment", error))?;
-        let row = answers
-            .last()
-            .and_then(|answer| answer.rows.first())
-            .ok_or_else(|| unknown("update_deployment"))?;
-        mapping::deployment(row, 0)
+        let batch = Batch::new(&queries.update_deployment, &changes)
+            .with(&queries.get_deployment, &[id.into(), client.into()]);
+        let answers = self.run_together("update_deployment", batch).await;
+        let mut answers = answers.map_err(|error| taken("update_deployment", error))?;
+        let row = answers.pop().and_then(Answer::first);
+        let mut row = row.ok_or_else(|| unknown("update_deployment"))?;
+        mapping::deployment(&mut row, 0)
             .map_err(|error| at("update_deployment", error))?
             .ok_or_else(|| unknown("update_deployment"))
     }
@@ -100,20 +100,20 @@ impl DeploymentStore for MySqlStore {
             return Ok(false);
         };
         let query = &self.queries().lti.delete_deployment;
-        let params = vec![mapping::id(id), mapping::id(client)];
-        let answer = self.run("delete_deployment", query, params).await?;
+        let params = [id.into(), client.into()];
+        let answer = self.run("delete_deployment", query, &params).await?;
         Ok(answer.changed > 0)
     }
 }
 
 /// A deployment's row as parameters.
-pub(super) fn row(client: Uuid, deployment: &Deployment) -> Params {
-    vec![
-        mapping::id(deployment.id),
-        mapping::id(client),
-        deployment.deployment_id.as_str().into(),
-        mapping::optional(deployment.name.as_ref()),
-        mapping::optional(deployment.description.as_ref()),
+pub(super) fn row(client: Uuid, deployment: &Deployment) -> [Param<'_>; 5] {
+    [
+        deployment.id.into(),
+        client.into(),
+        (&deployment.deployment_id).into(),
+        deployment.name.as_ref().into(),
+        deployment.description.as_ref().into(),
     ]
 }
 

@@ -8,8 +8,8 @@ use store_core::{
 };
 
 use super::{MySqlStore, at};
-use crate::execute::{Answer, Step, Then};
-use crate::mapping;
+use crate::execute::{Answer, Batch, Then};
+use crate::mapping::{self, Param};
 
 /// How often a step is looked at again because somebody else changed the session in between.
 const LOOKS: u32 = 8;
@@ -35,44 +35,40 @@ impl JtsSessionStore for MySqlStore {
         let session = session.start(now, expires_at);
 
         let queries = &self.queries().jts;
-        let row = vec![
-            session.aid.as_str().into(),
-            session.prn.as_str().into(),
-            session.current_state_proof.as_str().into(),
-            mapping::at(now),
-            mapping::at(now),
-            mapping::at(expires_at),
-            mapping::optional(session.device_fingerprint.as_ref()),
-            mapping::optional(session.user_agent.as_ref()),
-            mapping::optional(session.ip_address.as_ref()),
-            metadata.into(),
+        let row = [
+            (&session.aid).into(),
+            (&session.prn).into(),
+            (&session.current_state_proof).into(),
+            now.into(),
+            now.into(),
+            expires_at.into(),
+            session.device_fingerprint.as_ref().into(),
+            session.user_agent.as_ref().into(),
+            session.ip_address.as_ref().into(),
+            metadata.as_ref().into(),
         ];
-        let insert: Step<'_> = (&queries.create_jts_session, row);
         let Some(limit) = policy.limit() else {
-            self.run(OPERATION, insert.0, insert.1).await?;
+            self.run(OPERATION, &queries.create_jts_session, &row)
+                .await?;
             let revoked = Vec::new();
             return Ok(CreatedJtsSession { session, revoked });
         };
         let kept = usize::try_from(limit - 1).unwrap_or(usize::MAX);
-        let prn = session.prn.as_str();
-        let look = [
-            (&queries.take_turn, vec![prn.into()]),
-            (&queries.lock_sessions, vec![prn.into(), mapping::at(now)]),
-        ];
-        let revoke = |seen: Vec<Answer>| {
-            let live = seen.last().map(|answer| &answer.rows[..]);
-            let live = live.unwrap_or_default();
-            let too_many = live[..live.len().saturating_sub(kept)].iter();
-            let revoked: Vec<Aid> = too_many
-                .map(|row| mapping::text(row, 0))
-                .collect::<Result<_>>()?;
-            let revoking = revoked
-                .iter()
-                .map(|aid| (&queries.revoke, vec![aid.as_str().into()]));
-            let steps = revoking.chain([insert.clone()]).collect();
-            Ok(Then::Commit(steps, revoked))
+        let prn = (&session.prn).into();
+        let look =
+            Batch::new(&queries.take_turn, &[prn]).with(&queries.lock_sessions, &[prn, now.into()]);
+        let revoke = |mut seen: Vec<Answer>| {
+            let mut live = seen.pop().unwrap_or_default().rows;
+            live.truncate(live.len().saturating_sub(kept));
+            let too_many = live.iter_mut().map(|row| mapping::text(row, 0));
+            let revoked: Vec<Aid> = too_many.collect::<Result<_>>()?;
+            let create = Batch::new(&queries.create_jts_session, &row);
+            let batch = revoked.iter().fold(create, |batch, aid| {
+                batch.with(&queries.revoke, &[aid.into()])
+            });
+            Ok(Then::Commit(batch, revoked))
         };
-        let created = self.inner.executor.look_then(&look, revoke).await;
+        let created = self.inner.executor.look_then(look, revoke).await;
         let revoked = created.map_err(|error| at(OPERATION, error))?;
         Ok(CreatedJtsSession { session, revoked })
     }
@@ -82,10 +78,10 @@ impl JtsSessionStore for MySqlStore {
             return Ok(None);
         }
         let query = &self.queries().jts.get_jts_session;
-        let now = mapping::at(self.now());
-        let params = vec![aid.into(), now];
-        let answer = self.run("get_jts_session", query, params).await?;
-        let session = answer.rows.first().map(mapping::jts_session).transpose();
+        let params = [aid.into(), self.now().into()];
+        let mut answer = self.run("get_jts_session", query, &params).await?;
+        let row = answer.rows.first_mut();
+        let session = row.map(mapping::jts_session).transpose();
         session.map_err(|error| at("get_jts_session", error))
     }
 
@@ -166,9 +162,9 @@ impl JtsSessionStore for MySqlStore {
             return Ok(false);
         }
         let query = &self.queries().jts.touch_jts_session;
-        let now = mapping::at(self.now());
-        let params = vec![now.clone(), aid.into(), now];
-        let answer = self.run("touch_jts_session", query, params).await?;
+        let now = self.now();
+        let params = [now.into(), aid.into(), now.into()];
+        let answer = self.run("touch_jts_session", query, &params).await?;
         Ok(answer.matched > 0)
     }
 
@@ -177,9 +173,8 @@ impl JtsSessionStore for MySqlStore {
             return Ok(false);
         }
         let query = &self.queries().jts.delete_jts_session;
-        let now = mapping::at(self.now());
-        let params = vec![aid.into(), now];
-        let answer = self.run("delete_jts_session", query, params).await?;
+        let params = [aid.into(), self.now().into()];
+        let answer = self.run("delete_jts_session", query, &params).await?;
         Ok(answer.changed > 0)
     }
 
@@ -188,8 +183,8 @@ impl JtsSessionStore for MySqlStore {
             return Ok(0);
         }
         let query = &self.queries().jts.delete_jts_sessions;
-        let params = vec![prn.into(), mapping::at(self.now())];
-        let answer = self.run("delete_jts_sessions", query, params).await?;
+        let params = [prn.into(), self.now().into()];
+        let answer = self.run("delete_jts_sessions", query, &params).await?;
         Ok(answer.changed)
     }
 
@@ -198,9 +193,9 @@ impl JtsSessionStore for MySqlStore {
             return Ok(Vec::new());
         }
         let query = &self.queries().jts.list_jts_sessions;
-        let params = vec![prn.into(), mapping::at(self.now())];
-        let answer = self.run("list_jts_sessions", query, params).await?;
-        let sessions = answer.rows.iter().map(mapping::jts_session);
+        let params = [prn.into(), self.now().into()];
+        let mut answer = self.run("list_jts_sessions", query, &params).await?;
+        let sessions = answer.rows.iter_mut().map(mapping::jts_session);
         sessions
             .collect::<Result<_>>()
             .map_err(|error| at("list_jts_sessions", error))
@@ -211,8 +206,8 @@ impl JtsSessionStore for MySqlStore {
             return Ok(0);
         }
         let query = &self.queries().jts.count_jts_sessions;
-        let params = vec![prn.into(), mapping::at(self.now())];
-        let answer = self.run("count_jts_sessions", query, params).await?;
+        let params = [prn.into(), self.now().into()];
+        let answer = self.run("count_jts_sessions", query, &params).await?;
         let count = answer.rows.first().map(|row| mapping::number(row, 0));
         let count = count
             .transpose()
@@ -225,8 +220,10 @@ impl JtsSessionStore for MySqlStore {
             return Ok(false);
         }
         let query = &self.queries().jts.delete_oldest_jts_session;
-        let params = vec![prn.into(), mapping::at(self.now())];
-        let answer = self.run("delete_oldest_jts_session", query, params).await?;
+        let params = [prn.into(), self.now().into()];
+        let answer = self
+            .run("delete_oldest_jts_session", query, &params)
+            .await?;
         Ok(answer.changed > 0)
     }
 }
@@ -242,26 +239,22 @@ impl MySqlStore {
         let now = self.now();
         let fresh = StateProof::generate();
         let queries = &self.queries().jts;
-        let name = match aid {
-            Some(aid) => (&queries.name_session, vec![aid.into()]),
-            None => (&queries.name_session_by_proof, vec![seen.into()]),
+        let (seen, at_now) = (seen.into(), now.into());
+        let named = match aid {
+            Some(aid) => Batch::new(&queries.name_session, &[aid.into()]),
+            None => Batch::new(&queries.name_session_by_proof, &[seen]),
         };
-        let condition = vec![seen.into(), mapping::at(now)];
-        let change = vec![
-            fresh.as_str().into(),
-            mapping::at(now),
-            mapping::at(now),
-            seen.into(),
-            mapping::at(now),
-        ];
-        let steps = [
-            name,
-            (&queries.lock_session, condition.clone()),
-            (&queries.retire_previous, condition),
-            (&queries.rotate, change),
-        ];
-        let answers = self.run_together(operation, &steps).await?;
-        let locked = answers.get(1).and_then(|answer| answer.rows.first());
+        let batch = named
+            .with(&queries.lock_session, &[seen, at_now])
+            .with(&queries.retire_previous, &[seen, at_now])
+            .with(
+                &queries.rotate,
+                &[(&fresh).into(), at_now, at_now, seen, at_now],
+            );
+        let mut answers = self.run_together(operation, batch).await?;
+        let locked = answers
+            .get_mut(1)
+            .and_then(|answer| answer.rows.first_mut());
         let locked = locked.map(mapping::jts_session).transpose();
         let locked = locked.map_err(|error| at(operation, error))?;
         // What was read under the lock, and what the update then did to it.
@@ -291,22 +284,20 @@ impl MySqlStore {
             return Ok(None);
         }
         let queries = &self.queries().jts;
-        let digest = proof_digest(proof).to_vec();
         let mut waited = false;
         loop {
-            let now = mapping::at(self.now());
-            let params = vec![proof.into(), now.clone()];
-            let mut answer = self
-                .run(operation, &queries.find_by_current_proof, params)
-                .await?;
+            let now = self.now().into();
+            let query = &queries.find_by_current_proof;
+            let mut answer = self.run(operation, query, &[proof.into(), now]).await?;
             // The current proof is what is presented nearly always.
             if answer.rows.is_empty() {
-                let params = vec![proof.into(), now.clone(), digest.clone().into(), now];
+                let digest = proof_digest(proof);
+                let params = [proof.into(), now, Param::Bytes(&digest), now];
                 answer = self
-                    .run(operation, &queries.find_by_older_proof, params)
+                    .run(operation, &queries.find_by_older_proof, &params)
                     .await?;
             }
-            let Some(row) = answer.rows.first() else {
+            let Some(row) = answer.rows.first_mut() else {
                 return Ok(None);
             };
             let session = mapping::jts_session(row).map_err(|error| at(operation, error))?;

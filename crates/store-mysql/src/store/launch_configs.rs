@@ -9,7 +9,8 @@ use store_core::{
 use uuid::Uuid;
 
 use super::{MySqlStore, at};
-use crate::mapping;
+use crate::execute::Batch;
+use crate::mapping::{self, Param};
 
 #[async_trait]
 impl LaunchConfigStore for MySqlStore {
@@ -29,47 +30,46 @@ impl LaunchConfigStore for MySqlStore {
             DEFAULT_DEPLOYMENT_ID
         };
         let query = &self.queries().lti.get_launch_config;
-        let params = vec![
+        let params = [
             iss.into(),
             client_id.into(),
             deployment_id.into(),
             deployment_id.into(),
         ];
-        let answer = self.run("get_launch_config", query, params).await?;
-        let config = answer.rows.first().map(mapping::launch_config).transpose();
+        let mut answer = self.run("get_launch_config", query, &params).await?;
+        let row = answer.rows.first_mut();
+        let config = row.map(mapping::launch_config).transpose();
         config
             .map(|config| config.map(Arc::new))
             .map_err(|error| at("get_launch_config", error))
     }
 
     async fn save_launch_config(&self, config: &LaunchConfig) -> Result<()> {
-        let (iss, client_id) = (config.iss.as_str(), config.client_id.as_str());
-        let (auth_url, token_url) = (config.auth_url.as_str(), config.token_url.as_str());
-        let jwks_url = config.jwks_url.as_str();
-        let client = vec![
-            mapping::id(Uuid::now_v7()),
-            iss.into(),
-            iss.into(),
-            client_id.into(),
-            auth_url.into(),
-            token_url.into(),
-            jwks_url.into(),
-            auth_url.into(),
-            token_url.into(),
-            jwks_url.into(),
+        let (iss, client_id): (Param<'_>, _) = ((&config.iss).into(), (&config.client_id).into());
+        let auth_url = (&config.auth_url).into();
+        let (token_url, jwks_url) = ((&config.token_url).into(), (&config.jwks_url).into());
+        let client = [
+            Uuid::now_v7().into(),
+            iss,
+            iss,
+            client_id,
+            auth_url,
+            token_url,
+            jwks_url,
+            auth_url,
+            token_url,
+            jwks_url,
         ];
-        let deployment = vec![
-            mapping::id(Uuid::now_v7()),
-            config.deployment_id.as_str().into(),
-            iss.into(),
-            client_id.into(),
+        let deployment = [
+            Uuid::now_v7().into(),
+            (&config.deployment_id).into(),
+            iss,
+            client_id,
         ];
         let queries = &self.queries().lti;
-        let steps = [
-            (&queries.save_client, client),
-            (&queries.save_deployment, deployment),
-        ];
-        self.run_together("save_launch_config", &steps).await?;
+        let batch =
+            Batch::new(&queries.save_client, &client).with(&queries.save_deployment, &deployment);
+        self.run_together("save_launch_config", batch).await?;
         Ok(())
     }
 }

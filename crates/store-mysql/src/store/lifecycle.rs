@@ -20,9 +20,7 @@ impl Lifecycle for MySqlStore {
 
     async fn health(&self) -> Result<Health> {
         let started = Instant::now();
-        let answer = self
-            .run("health", &self.queries().health, Vec::new())
-            .await?;
+        let answer = self.run("health", &self.queries().health, &[]).await?;
         let latency = started.elapsed();
         let version = match answer.rows.first() {
             Some(row) => mapping::str(row, 0).map_err(|error| at("health", error))?,

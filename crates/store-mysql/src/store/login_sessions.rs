@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use mysql_async::{Row, Value};
+use mysql_async::Row;
 use store_core::{
     Error, ErrorKind, LockDecision, LockOutcome, LockState, LockToken, LoginData, LoginSession,
     LoginSessionId, LoginSessionStore, MAX_PAYLOAD_BYTES, Result, Timestamp, encode, expiry,
@@ -11,7 +11,7 @@ use store_core::{
 };
 
 use super::{MySqlStore, at};
-use crate::execute::{Answer, Then};
+use crate::execute::{Answer, Batch, Then};
 use crate::mapping;
 
 /// How often a step is looked at again because somebody else changed the session in between.
@@ -31,14 +31,13 @@ impl LoginSessionStore for MySqlStore {
         let json =
             encode("data", &data, MAX_PAYLOAD_BYTES).map_err(|error| at(OPERATION, error))?;
         let queries = &self.queries().login;
-        let (key, json) = (Value::from(id.as_str()), Value::from(json));
-        let (until, now) = (mapping::at(expires_at), mapping::at(now));
-        let insert = vec![key.clone(), json.clone(), until.clone()];
-        let replace = vec![json, until, key, now];
+        let (key, json) = (id.into(), (&json).into());
+        let insert = [key, json, expires_at.into()];
+        let replace = [json, expires_at.into(), key, now.into()];
         let created = self.insert(
             OPERATION,
-            (&queries.create_login_session, insert),
-            (&queries.replace_login_session, replace),
+            (&queries.create_login_session, &insert),
+            (&queries.replace_login_session, &replace),
         );
         if !created.await? {
             let message = "a login session with this id exists";
@@ -121,8 +120,8 @@ impl LoginSessionStore for MySqlStore {
             return Err(unknown(OPERATION));
         }
         let query = &self.queries().login.extend_login_session;
-        let params = vec![mapping::at(expires_at), id.into(), mapping::at(now)];
-        let answer = self.run(OPERATION, query, params).await?;
+        let params = [expires_at.into(), id.into(), now.into()];
+        let answer = self.run(OPERATION, query, &params).await?;
         if answer.matched == 0 {
             return Err(unknown(OPERATION));
         }
@@ -134,8 +133,8 @@ impl LoginSessionStore for MySqlStore {
             return Ok(false);
         }
         let query = &self.queries().login.destroy_login_session;
-        let params = vec![id.into(), mapping::at(self.now())];
-        let answer = self.run("destroy_login_session", query, params).await?;
+        let params = [id.into(), self.now().into()];
+        let answer = self.run("destroy_login_session", query, &params).await?;
         Ok(answer.changed > 0)
     }
 
@@ -152,7 +151,7 @@ impl LoginSessionStore for MySqlStore {
             let now = self.now();
             let until = now.checked_add(settings.max_lock_time);
             let until = until.unwrap_or(Timestamp::MAX);
-            let Stored { session, lock } = first(&seen, id)?.ok_or_else(|| unknown(OPERATION))?;
+            let Stored { session, lock } = first(seen, id)?.ok_or_else(|| unknown(OPERATION))?;
             let lock = lock.map(|(_, lock)| lock);
             Ok(
                 match judge_lock(&session.data, property, expected, lock, now) {
@@ -160,9 +159,9 @@ impl LoginSessionStore for MySqlStore {
                     LockDecision::Held(until) => Then::Leave(LockOutcome::Held { until }),
                     LockDecision::Free => {
                         let token = LockToken::generate();
-                        let params = vec![token.as_str().into(), mapping::at(until), id.into()];
+                        let params = [(&token).into(), until.into(), id.into()];
                         Then::Commit(
-                            vec![(&queries.lock_login_session, params)],
+                            Batch::new(&queries.lock_login_session, &params),
                             LockOutcome::Acquired {
                                 token,
                                 session,
@@ -173,8 +172,8 @@ impl LoginSessionStore for MySqlStore {
                 },
             )
         };
-        let look = [(&queries.lock_row, vec![id.into(), mapping::at(self.now())])];
-        let outcome = self.inner.executor.look_then(&look, decide).await;
+        let look = Batch::new(&queries.lock_row, &[id.into(), self.now().into()]);
+        let outcome = self.inner.executor.look_then(look, decide).await;
         outcome.map_err(|error| at(OPERATION, error))
     }
 
@@ -184,8 +183,8 @@ impl LoginSessionStore for MySqlStore {
             return Err(unknown(OPERATION));
         }
         let query = &self.queries().login.unlock_login_session;
-        let params = vec![id.into(), mapping::at(self.now()), token.as_str().into()];
-        let answer = self.run(OPERATION, query, params).await?;
+        let params = [id.into(), self.now().into(), token.into()];
+        let answer = self.run(OPERATION, query, &params).await?;
         if answer.changed == 0 {
             self.fenced(OPERATION, id, Some(token)).await?;
             return Err(restless(OPERATION));
@@ -214,18 +213,18 @@ impl MySqlStore {
         let expires_at = expires_at.map_err(|error| at(operation, error))?;
         let json = encode("data", &session.data, MAX_PAYLOAD_BYTES)
             .map_err(|error| at(operation, error))?;
-        let token = mapping::optional(fence);
-        let params = vec![
-            json.into(),
-            expires_at.map_or(Value::NULL, mapping::at),
-            session.id.as_str().into(),
-            mapping::at(now),
-            token.clone(),
+        let token = fence.into();
+        let params = [
+            (&json).into(),
+            expires_at.into(),
+            (&session.id).into(),
+            now.into(),
+            token,
             token,
             session.version.into(),
         ];
         let query = &self.queries().login.save_login_session;
-        let answer = self.run(operation, query, params).await?;
+        let answer = self.run(operation, query, &params).await?;
         Ok((answer.matched > 0).then(|| session.version.saturating_add(1)))
     }
 
@@ -242,15 +241,15 @@ impl MySqlStore {
     ) -> Result<u64> {
         let queries = &self.queries().login;
         let decide = |seen: Vec<Answer>| {
-            let stored = first(&seen, id)?.ok_or_else(|| unknown(operation))?;
+            let stored = first(seen, id)?.ok_or_else(|| unknown(operation))?;
             let Stored { mut session, .. } = stored.fenced(operation, fence)?;
             change(&mut session.data);
             let json = encode("data", &session.data, MAX_PAYLOAD_BYTES)?;
-            let steps = vec![(&queries.write_data, vec![json.into(), id.into()])];
-            Ok(Then::Commit(steps, session.version + 1))
+            let write = Batch::new(&queries.write_data, &[(&json).into(), id.into()]);
+            Ok(Then::Commit(write, session.version + 1))
         };
-        let look = [(&queries.lock_row, vec![id.into(), mapping::at(self.now())])];
-        let version = self.inner.executor.look_then(&look, decide).await;
+        let look = Batch::new(&queries.lock_row, &[id.into(), self.now().into()]);
+        let version = self.inner.executor.look_then(look, decide).await;
         version.map_err(|error| at(operation, error))
     }
 
@@ -259,9 +258,9 @@ impl MySqlStore {
             return Ok(None);
         }
         let query = &self.queries().login.load_login_session;
-        let params = vec![id.into(), mapping::at(self.now())];
-        let answer = self.run(operation, query, params).await?;
-        first(&[answer], id).map_err(|error| at(operation, error))
+        let params = [id.into(), self.now().into()];
+        let answer = self.run(operation, query, &params).await?;
+        first(vec![answer], id).map_err(|error| at(operation, error))
     }
 
     /// Why a write found no row to change: none is there, or the fence is down; else what is stored.
@@ -291,13 +290,13 @@ impl Stored {
 }
 
 /// The row that the first statement found.
-fn first(answers: &[Answer], id: &str) -> Result<Option<Stored>> {
-    let row = answers.first().and_then(|answer| answer.rows.first());
-    row.map(|row| stored(row, id)).transpose()
+fn first(answers: Vec<Answer>, id: &str) -> Result<Option<Stored>> {
+    let row = answers.into_iter().next().and_then(Answer::first);
+    row.map(|mut row| stored(&mut row, id)).transpose()
 }
 
 /// Columns: data, expires_at, version, lock_token, locked_until.
-pub(super) fn stored(row: &Row, id: &str) -> Result<Stored> {
+pub(super) fn stored(row: &mut Row, id: &str) -> Result<Stored> {
     let token = mapping::optional_text(row, 3)?;
     let until = mapping::optional_timestamp(row, 4)?;
     let session = LoginSession {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use mysql_async::Value;
 use store_core::{
     Error, ErrorKind, Expiring, LtiSession, LtiSessionData, LtiSessionStore, MAX_PAYLOAD_BYTES,
     Result, Timestamp, encode, expiry, parse_uuid,
@@ -27,14 +26,13 @@ impl LtiSessionStore for MySqlStore {
         let data = encode("session", &LtiSessionData(session), MAX_PAYLOAD_BYTES)
             .map_err(|error| at(OPERATION, error))?;
         let queries = &self.queries().lti;
-        let (id, data) = (mapping::id(session.id), Value::from(data));
-        let (until, now) = (mapping::at(expires_at), mapping::at(now));
-        let insert = vec![id.clone(), data.clone(), until.clone()];
-        let replace = vec![data, until, id, now];
+        let id = session.id.into();
+        let insert = [id, (&data).into(), expires_at.into()];
+        let replace = [(&data).into(), expires_at.into(), id, now.into()];
         let added = self.insert(
             OPERATION,
-            (&queries.add_lti_session, insert),
-            (&queries.replace_lti_session, replace),
+            (&queries.add_lti_session, &insert),
+            (&queries.replace_lti_session, &replace),
         );
         if !added.await? {
             let message = "an LTI session with this id exists";
@@ -49,12 +47,12 @@ impl LtiSessionStore for MySqlStore {
             return Ok(None);
         };
         let query = &self.queries().lti.get_lti_session;
-        let params = vec![mapping::id(id), mapping::at(self.now())];
-        let answer = self.run(OPERATION, query, params).await?;
-        let Some(row) = answer.rows.first() else {
+        let params = [id.into(), self.now().into()];
+        let answer = self.run(OPERATION, query, &params).await?;
+        let Some(row) = answer.first() else {
             return Ok(None);
         };
-        let session = mapping::lti_session(row, 0, id).map_err(|error| at(OPERATION, error))?;
+        let session = mapping::lti_session(&row, 0, id).map_err(|error| at(OPERATION, error))?;
         Ok(Some(Arc::new(session)))
     }
 
@@ -63,8 +61,8 @@ impl LtiSessionStore for MySqlStore {
             return Ok(false);
         };
         let query = &self.queries().lti.delete_lti_session;
-        let params = vec![mapping::id(id), mapping::at(self.now())];
-        let answer = self.run("delete_lti_session", query, params).await?;
+        let params = [id.into(), self.now().into()];
+        let answer = self.run("delete_lti_session", query, &params).await?;
         Ok(answer.changed > 0)
     }
 }

@@ -6,7 +6,6 @@ use async_trait::async_trait;
 use store_core::{Error, ErrorKind, Nonce, NonceStore, Result, expiry};
 
 use super::{MySqlStore, at};
-use crate::mapping;
 
 #[async_trait]
 impl NonceStore for MySqlStore {
@@ -15,13 +14,12 @@ impl NonceStore for MySqlStore {
         let lifetime = lifetime.unwrap_or(self.settings().nonce_lifetime);
         let expires_at = expiry(now, lifetime).map_err(|error| at("store_nonce", error))?;
         let queries = &self.queries().lti;
-        let (until, now) = (mapping::at(expires_at), mapping::at(now));
-        let insert = vec![nonce.as_str().into(), until.clone()];
-        let replace = vec![until, nonce.as_str().into(), now];
+        let insert = [nonce.into(), expires_at.into()];
+        let replace = [expires_at.into(), nonce.into(), now.into()];
         let stored = self.insert(
             "store_nonce",
-            (&queries.store_nonce, insert),
-            (&queries.restore_nonce, replace),
+            (&queries.store_nonce, &insert),
+            (&queries.restore_nonce, &replace),
         );
         if !stored.await? {
             let message = "this nonce was stored before";
@@ -38,9 +36,9 @@ impl NonceStore for MySqlStore {
             return Ok(false);
         }
         let query = &self.queries().lti.consume_nonce;
-        let now = mapping::at(self.now());
-        let params = vec![now.clone(), nonce.into(), now];
-        let answer = self.run("consume_nonce", query, params).await?;
+        let now = self.now();
+        let params = [now.into(), nonce.into(), now.into()];
+        let answer = self.run("consume_nonce", query, &params).await?;
         Ok(answer.changed > 0)
     }
 }

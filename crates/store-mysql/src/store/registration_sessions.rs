@@ -1,7 +1,6 @@
 //! Dynamic registrations under way.
 
 use async_trait::async_trait;
-use mysql_async::Value;
 use store_core::{
     Error, ErrorKind, MAX_PAYLOAD_BYTES, RegistrationSession, RegistrationSessionStore, Result,
     encode, parse_uuid,
@@ -9,7 +8,7 @@ use store_core::{
 use uuid::Uuid;
 
 use super::{MySqlStore, at};
-use crate::execute::Answer;
+use crate::execute::{Answer, Batch};
 use crate::mapping;
 
 #[async_trait]
@@ -28,14 +27,13 @@ impl RegistrationSessionStore for MySqlStore {
         let data =
             encode("session", session, MAX_PAYLOAD_BYTES).map_err(|error| at(OPERATION, error))?;
         let queries = &self.queries().lti;
-        let (id, data) = (mapping::id(id), Value::from(data));
-        let (until, now) = (mapping::at(session.expires_at), mapping::at(now));
-        let insert = vec![id.clone(), data.clone(), until.clone()];
-        let replace = vec![data, until, id, now];
+        let (id, until) = (id.into(), session.expires_at.into());
+        let insert = [id, (&data).into(), until];
+        let replace = [(&data).into(), until, id, now.into()];
         let added = self.insert(
             OPERATION,
-            (&queries.set_registration_session, insert),
-            (&queries.replace_registration_session, replace),
+            (&queries.set_registration_session, &insert),
+            (&queries.replace_registration_session, &replace),
         );
         if !added.await? {
             let message = "a registration session with this id exists";
@@ -50,8 +48,8 @@ impl RegistrationSessionStore for MySqlStore {
             return Ok(None);
         };
         let query = &self.queries().lti.get_registration_session;
-        let params = vec![mapping::id(uuid), mapping::at(self.now())];
-        let answer = self.run(OPERATION, query, params).await?;
+        let params = [uuid.into(), self.now().into()];
+        let answer = self.run(OPERATION, query, &params).await?;
         registration(&answer, id).map_err(|error| at(OPERATION, error))
     }
 
@@ -61,12 +59,10 @@ impl RegistrationSessionStore for MySqlStore {
             return Ok(None);
         };
         let queries = &self.queries().lti;
-        let params = vec![mapping::id(uuid), mapping::at(self.now())];
-        let steps = [
-            (&queries.lock_registration_session, params.clone()),
-            (&queries.delete_registration_session, params),
-        ];
-        let answers = self.run_together(OPERATION, &steps).await?;
+        let params = [uuid.into(), self.now().into()];
+        let batch = Batch::new(&queries.lock_registration_session, &params)
+            .with(&queries.delete_registration_session, &params);
+        let answers = self.run_together(OPERATION, batch).await?;
         match answers.first() {
             Some(answer) => registration(answer, id).map_err(|error| at(OPERATION, error)),
             None => Ok(None),
@@ -78,9 +74,9 @@ impl RegistrationSessionStore for MySqlStore {
             return Ok(false);
         };
         let query = &self.queries().lti.delete_registration_session;
-        let params = vec![mapping::id(id), mapping::at(self.now())];
+        let params = [id.into(), self.now().into()];
         let answer = self
-            .run("delete_registration_session", query, params)
+            .run("delete_registration_session", query, &params)
             .await?;
         Ok(answer.changed > 0)
     }

@@ -3,17 +3,17 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use mysql_async::{Row, Value};
+use mysql_async::Row;
 use store_core::{
-    ClientWithDeployments, Error, ErrorKind, JtsSession, LtiSessionData, MAX_METADATA_BYTES,
-    MAX_PAYLOAD_BYTES, Placement, Record, RecordKind, RecordPage, Result, StoredJtsSession,
-    TransferStore, encode, parse_uuid, proof_digest,
+    ClientWithDeployments, Error, ErrorKind, LtiSessionData, MAX_METADATA_BYTES, MAX_PAYLOAD_BYTES,
+    Placement, Record, RecordKind, RecordPage, Result, StoredJtsSession, TransferStore, encode,
+    parse_uuid, proof_digest,
 };
 
 use super::{LOOKS, MySqlStore, at};
 use super::{clients, deployments, login_sessions};
-use crate::execute::{Params, Step};
-use crate::mapping;
+use crate::execute::Batch;
+use crate::mapping::{self, Param};
 use crate::queries::Query;
 
 const EXPORT: &str = "export_records";
@@ -94,33 +94,33 @@ async fn records(
     limit: usize,
 ) -> Result<Vec<Keyed>> {
     let queries = &store.queries().transfer;
-    let limit = Value::from(limit as u64);
+    let limit = (limit as u64).into();
     if kind == RecordKind::Clients {
-        let params = vec![after.into(), limit];
-        return clients(&rows(store, &queries.export_clients, params).await?);
+        let params = [after.into(), limit];
+        return clients(&mut rows(store, &queries.export_clients, &params).await?);
     }
-    let params = vec![after.into(), mapping::at(store.now()), limit];
-    let (query, record): (_, fn(&Row) -> Result<Keyed>) = match kind {
+    let params = [after.into(), store.now().into(), limit];
+    let (query, record): (_, fn(&mut Row) -> Result<Keyed>) = match kind {
         RecordKind::Sessions => (&queries.export_sessions, session),
         RecordKind::Nonces => (&queries.export_nonces, nonce),
         RecordKind::RegistrationSessions => (&queries.export_registration_sessions, registration),
         RecordKind::LoginSessions => (&queries.export_login_sessions, login_session),
         RecordKind::Clients | RecordKind::JtsSessions => {
-            let rows = rows(store, &queries.export_jts_sessions, params).await?;
-            return jts_sessions(store, &rows).await;
+            let rows = rows(store, &queries.export_jts_sessions, &params).await?;
+            return jts_sessions(store, rows).await;
         }
     };
-    let rows = rows(store, query, params).await?;
-    rows.iter().map(record).collect()
+    let mut rows = rows(store, query, &params).await?;
+    rows.iter_mut().map(record).collect()
 }
 
-async fn rows(store: &MySqlStore, query: &Query, params: Params) -> Result<Vec<Row>> {
+async fn rows(store: &MySqlStore, query: &Query, params: &[Param<'_>]) -> Result<Vec<Row>> {
     Ok(store.run(EXPORT, query, params).await?.rows)
 }
 
 /// Each client's rows stand together, one for each deployment.
-fn clients(rows: &[Row]) -> Result<Vec<Keyed>> {
-    let of_a_client = rows.chunk_by(|a, b| a.as_ref(0) == b.as_ref(0));
+fn clients(rows: &mut [Row]) -> Result<Vec<Keyed>> {
+    let of_a_client = rows.chunk_by_mut(|a, b| a.as_ref(0) == b.as_ref(0));
     let clients = of_a_client.filter_map(|rows| clients::with_deployments(rows).transpose());
     clients.map(|client| client.map(keyed_client)).collect()
 }
@@ -130,19 +130,19 @@ fn keyed_client(client: ClientWithDeployments) -> Keyed {
 }
 
 /// Columns: id, data, expiresAt.
-fn session(row: &Row) -> Result<Keyed> {
+fn session(row: &mut Row) -> Result<Keyed> {
     let id = mapping::uuid(row, 0, "sessions")?;
     let session = mapping::lti_session(row, 1, id)?;
     Ok((id.to_string(), Record::Session(Box::new(session))))
 }
 
-fn nonce(row: &Row) -> Result<Keyed> {
+fn nonce(row: &mut Row) -> Result<Keyed> {
     let nonce = mapping::nonce(row)?;
     Ok((nonce.nonce.as_str().to_owned(), Record::Nonce(nonce)))
 }
 
 /// Columns: id, data.
-fn registration(row: &Row) -> Result<Keyed> {
+fn registration(row: &mut Row) -> Result<Keyed> {
     let id = mapping::uuid(row, 0, "registrationSessions")?;
     let key = id.to_string();
     let session = mapping::payload(row, 1, "registrationSessions", &key)?;
@@ -150,30 +150,30 @@ fn registration(row: &Row) -> Result<Keyed> {
 }
 
 /// Columns: as `login_sessions::stored` has them, and the id.
-fn login_session(row: &Row) -> Result<Keyed> {
-    let id = mapping::str(row, 5)?;
-    let stored = login_sessions::stored(row, id)?;
-    Ok((id.to_owned(), Record::LoginSession(stored.session)))
+fn login_session(row: &mut Row) -> Result<Keyed> {
+    let id = mapping::str(row, 5)?.to_owned();
+    let stored = login_sessions::stored(row, &id)?;
+    Ok((id, Record::LoginSession(stored.session)))
 }
 
 /// Sessions with the digests of their retired proofs, which a second statement reads: a rotation
 /// between the two only adds to what is known of a session.
-async fn jts_sessions(store: &MySqlStore, rows: &[Row]) -> Result<Vec<Keyed>> {
+async fn jts_sessions(store: &MySqlStore, mut rows: Vec<Row>) -> Result<Vec<Keyed>> {
     let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
         return Ok(Vec::new());
     };
-    let range = vec![
+    let range = [
         mapping::str(first, 0)?.into(),
         mapping::str(last, 0)?.into(),
     ];
     let query = &store.queries().transfer.export_retired_proofs;
     let mut proofs: HashMap<String, Vec<[u8; 32]>> = HashMap::new();
-    for row in self::rows(store, query, range).await? {
+    for row in self::rows(store, query, &range).await? {
         let digest = mapping::digest(&row, 1)?;
         let of_session = proofs.entry(mapping::str(&row, 0)?.to_owned());
         of_session.or_default().push(digest);
     }
-    let sessions = rows.iter().map(|row| {
+    let sessions = rows.iter_mut().map(|row| {
         let session = mapping::jts_session(row)?;
         let key = session.aid.as_str().to_owned();
         let proofs = proofs.remove(&key).unwrap_or_default();
@@ -189,9 +189,9 @@ async fn place(store: &MySqlStore, record: &Record, payload: Option<String>) -> 
     if let Record::Client(client) = record {
         return place_client(store, client).await;
     }
-    let payload = Value::from(payload);
+    let payload = payload.as_ref().into();
     for _ in 0..LOOKS {
-        if add(store, record, &payload).await? {
+        if add(store, record, payload).await? {
             return Ok(Placement::Added);
         }
         if let Some(stored) = stored(store, record).await? {
@@ -204,15 +204,16 @@ async fn place(store: &MySqlStore, record: &Record, payload: Option<String>) -> 
 async fn place_client(store: &MySqlStore, offered: &ClientWithDeployments) -> Result<Placement> {
     let lti = &store.queries().lti;
     let id = offered.client.id;
-    let client = [(&lti.add_client, clients::row(&offered.client))];
-    let all = offered.deployments.iter().collect::<Vec<_>>();
-    let steps = |missing: Vec<_>| {
-        let row = |deployment| (&lti.add_deployment, deployments::row(id, deployment));
-        missing.into_iter().map(row).collect::<Vec<Step<'_>>>()
-    };
+    let row = |deployment| deployments::row(id, deployment);
     for _ in 0..LOOKS {
-        let whole = [&client[..], &steps(all.clone())[..]].concat();
-        if added(store.run_together(IMPORT, &whole).await)? {
+        let client = Batch::new(&lti.add_client, &clients::row(&offered.client));
+        let whole = offered
+            .deployments
+            .iter()
+            .fold(client, |batch, deployment| {
+                batch.with(&lti.add_deployment, &row(deployment))
+            });
+        if added(store.run_together(IMPORT, whole).await)? {
             return Ok(Placement::Added);
         }
         let Some(stored) = beside(store, offered).await? else {
@@ -222,7 +223,13 @@ async fn place_client(store: &MySqlStore, offered: &ClientWithDeployments) -> Re
             Ok(missing) => missing,
             Err(placement) => return Ok(placement),
         };
-        if added(store.run_together(IMPORT, &steps(missing)).await)? {
+        let mut missing = missing.into_iter().map(row);
+        let Some(first) = missing.next() else {
+            return Ok(Placement::Present);
+        };
+        let first = Batch::new(&lti.add_deployment, &first);
+        let batch = missing.fold(first, |batch, row| batch.with(&lti.add_deployment, &row));
+        if added(store.run_together(IMPORT, batch).await)? {
             return Ok(Placement::Added);
         }
     }
@@ -246,108 +253,95 @@ async fn beside(
     offered: &ClientWithDeployments,
 ) -> Result<Option<ClientWithDeployments>> {
     let client = &offered.client;
-    let names = vec![client.iss.as_str().into(), client.client_id.as_str().into()];
+    let names = [(&client.iss).into(), (&client.client_id).into()];
     let query = &store.queries().transfer.find_client;
-    let found = store.run(IMPORT, query, names).await?;
+    let found = store.run(IMPORT, query, &names).await?;
     let id = match found.rows.first() {
         Some(row) => mapping::uuid(row, 0, "clients")?,
         None => client.id,
     };
     let query = &store.queries().lti.get_client;
-    let answer = store.run(IMPORT, query, vec![mapping::id(id)]).await?;
-    clients::with_deployments(&answer.rows)
+    let mut answer = store.run(IMPORT, query, &[id.into()]).await?;
+    clients::with_deployments(&mut answer.rows)
 }
 
 /// Inserts a record that expires, or takes the place of an expired one, and tells whether it could.
-async fn add(store: &MySqlStore, record: &Record, payload: &Value) -> Result<bool> {
+async fn add(store: &MySqlStore, record: &Record, data: Param<'_>) -> Result<bool> {
     let (lti, transfer) = (&store.queries().lti, &store.queries().transfer);
-    let now = mapping::at(store.now());
-    let data = payload.clone();
-    let (insert, replace) = match record {
-        Record::Client(_) => return Ok(false),
-        Record::JtsSession(stored) => return add_jts_session(store, stored, data).await,
+    let now = store.now().into();
+    let insert = async |insert, row: &[Param<'_>], replace, replacement: &[Param<'_>]| {
+        let inserted = store.insert(IMPORT, (insert, row), (replace, replacement));
+        inserted.await
+    };
+    match record {
+        Record::Client(_) => Ok(false),
+        Record::JtsSession(stored) => add_jts_session(store, stored, data).await,
         Record::Session(session) => {
-            let (id, until) = (mapping::id(session.id), mapping::at(session.expires_at));
-            let row = vec![id.clone(), data.clone(), until.clone()];
-            let replacement = vec![data, until, id, now];
-            (
-                (&lti.add_lti_session, row),
-                (&lti.replace_lti_session, replacement),
-            )
+            let (id, until) = (session.id.into(), session.expires_at.into());
+            let (row, replacement) = ([id, data, until], [data, until, id, now]);
+            let (add, replace) = (&lti.add_lti_session, &lti.replace_lti_session);
+            insert(add, &row, replace, &replacement).await
         }
         Record::RegistrationSession(id, session) => {
-            let (id, until) = (mapping::id(*id), mapping::at(session.expires_at));
-            let row = vec![id.clone(), data.clone(), until.clone()];
-            let replacement = vec![data, until, id, now];
-            (
-                (&lti.set_registration_session, row),
-                (&lti.replace_registration_session, replacement),
-            )
+            let (id, until) = ((*id).into(), session.expires_at.into());
+            let (row, replacement) = ([id, data, until], [data, until, id, now]);
+            let add = &lti.set_registration_session;
+            let replace = &lti.replace_registration_session;
+            insert(add, &row, replace, &replacement).await
         }
         Record::Nonce(nonce) => {
-            let (key, until) = (nonce.nonce.as_str(), mapping::at(nonce.expires_at));
-            let used = if nonce.consumed {
-                now.clone()
-            } else {
-                Value::NULL
-            };
-            let row = vec![key.into(), until.clone(), used.clone()];
-            let replacement = vec![until, used, key.into(), now];
-            (
-                (&transfer.import_nonce, row),
-                (&transfer.replace_nonce, replacement),
-            )
+            let (key, until) = ((&nonce.nonce).into(), nonce.expires_at.into());
+            let used = if nonce.consumed { now } else { Param::Null };
+            let (row, replacement) = ([key, until, used], [until, used, key, now]);
+            let (add, replace) = (&transfer.import_nonce, &transfer.replace_nonce);
+            insert(add, &row, replace, &replacement).await
         }
         Record::LoginSession(session) => {
-            let (id, until) = (session.id.as_str(), mapping::at(session.expires_at));
-            let version = Value::from(session.version);
-            let row = vec![id.into(), data.clone(), until.clone(), version.clone()];
-            let replacement = vec![data, until, version, id.into(), now];
-            (
-                (&transfer.import_login_session, row),
-                (&transfer.replace_login_session, replacement),
-            )
+            let (id, until) = ((&session.id).into(), session.expires_at.into());
+            let version = session.version.into();
+            let row = [id, data, until, version];
+            let replacement = [data, until, version, id, now];
+            let add = &transfer.import_login_session;
+            let replace = &transfer.replace_login_session;
+            insert(add, &row, replace, &replacement).await
         }
-    };
-    store.insert(IMPORT, insert, replace).await
+    }
 }
 
 /// The session and its retired proofs in one transaction, after an expired session of its id.
 async fn add_jts_session(
     store: &MySqlStore,
     stored: &StoredJtsSession,
-    metadata: Value,
+    metadata: Param<'_>,
 ) -> Result<bool> {
     let queries = &store.queries().transfer;
     let session = &stored.session;
-    let aid = || Value::from(session.aid.as_str());
-    let row = vec![
-        aid(),
-        session.prn.as_str().into(),
-        session.current_state_proof.as_str().into(),
-        mapping::optional(session.previous_state_proof.as_ref()),
+    let aid = (&session.aid).into();
+    let row = [
+        aid,
+        (&session.prn).into(),
+        (&session.current_state_proof).into(),
+        session.previous_state_proof.as_ref().into(),
         session.state_proof_version.into(),
-        session.rotation_timestamp.map_or(Value::NULL, mapping::at),
-        mapping::optional(session.device_fingerprint.as_ref()),
-        mapping::at(session.created_at),
-        mapping::at(session.expires_at),
-        mapping::at(session.last_active),
-        mapping::optional(session.user_agent.as_ref()),
-        mapping::optional(session.ip_address.as_ref()),
+        session.rotation_timestamp.into(),
+        session.device_fingerprint.as_ref().into(),
+        session.created_at.into(),
+        session.expires_at.into(),
+        session.last_active.into(),
+        session.user_agent.as_ref().into(),
+        session.ip_address.as_ref().into(),
         metadata,
     ];
-    let proofs = vec![
-        aid(),
-        (i64::from(session.state_proof_version) - 1).into(),
-        digests(stored).into(),
-    ];
-    let expired = vec![aid(), mapping::at(store.now())];
-    let steps = [
-        (&queries.delete_expired_jts_session, expired),
-        (&queries.import_jts_session, row),
-        (&queries.import_retired_proofs, proofs),
-    ];
-    added(store.run_together(IMPORT, &steps).await)
+    let digests = digests(stored);
+    let before = i64::from(session.state_proof_version) - 1;
+    let expired = [aid, store.now().into()];
+    let batch = Batch::new(&queries.delete_expired_jts_session, &expired)
+        .with(&queries.import_jts_session, &row)
+        .with(
+            &queries.import_retired_proofs,
+            &[aid, before.into(), (&digests).into()],
+        );
+    added(store.run_together(IMPORT, batch).await)
 }
 
 /// The digests that are kept beside the session, without that of its previous proof, as a JSON array.
@@ -366,60 +360,47 @@ fn digests(stored: &StoredJtsSession) -> String {
 /// What lives in the place of a record that expires.
 async fn stored(store: &MySqlStore, record: &Record) -> Result<Option<Record>> {
     let (lti, transfer) = (&store.queries().lti, &store.queries().transfer);
-    let now = mapping::at(store.now());
-    match record {
-        Record::Client(_) => Ok(None),
+    let now = store.now().into();
+    let found = async |query, key| {
+        let answer = store.run(IMPORT, query, &[key, now]).await?;
+        Ok(answer.first())
+    };
+    Ok(match record {
+        Record::Client(_) => None,
         Record::Session(session) => {
-            let params = vec![mapping::id(session.id), now];
-            let answer = store.run(IMPORT, &lti.get_lti_session, params).await?;
-            let row = answer.rows.first();
-            let found = row.map(|row| mapping::lti_session(row, 0, session.id));
-            Ok(found.transpose()?.map(Box::new).map(Record::Session))
+            let row = found(&lti.get_lti_session, session.id.into()).await?;
+            let stored = row.map(|row| mapping::lti_session(&row, 0, session.id));
+            stored.transpose()?.map(Box::new).map(Record::Session)
         }
         Record::RegistrationSession(id, _) => {
-            let params = vec![mapping::id(*id), now];
-            let query = &lti.get_registration_session;
-            let answer = store.run(IMPORT, query, params).await?;
-            let row = answer.rows.first();
+            let row = found(&lti.get_registration_session, (*id).into()).await?;
             let key = id.to_string();
-            let found = row.map(|row| mapping::payload(row, 0, "registrationSessions", &key));
-            let found = found.transpose()?;
-            Ok(found.map(|session| Record::RegistrationSession(*id, session)))
+            let stored = row.map(|row| mapping::payload(&row, 0, "registrationSessions", &key));
+            let stored = stored.transpose()?;
+            stored.map(|session| Record::RegistrationSession(*id, session))
         }
         Record::Nonce(nonce) => {
-            let params = vec![nonce.nonce.as_str().into(), now];
-            let answer = store.run(IMPORT, &transfer.get_nonce, params).await?;
-            let found = answer.rows.first().map(mapping::nonce).transpose()?;
-            Ok(found.map(Record::Nonce))
+            let row = found(&transfer.get_nonce, (&nonce.nonce).into()).await?;
+            let stored = row.map(|mut row| mapping::nonce(&mut row));
+            stored.transpose()?.map(Record::Nonce)
         }
-        Record::JtsSession(stored) => {
-            let found = stored_jts_session(store, &stored.session).await?;
-            Ok(found.map(Box::new).map(Record::JtsSession))
+        Record::JtsSession(offered) => {
+            let aid = (&offered.session.aid).into();
+            let Some(mut row) = found(&store.queries().jts.get_jts_session, aid).await? else {
+                return Ok(None);
+            };
+            let session = mapping::jts_session(&mut row)?;
+            let proofs = rows(store, &transfer.export_retired_proofs, &[aid, aid]).await?;
+            let digests = proofs.iter().map(|row| mapping::digest(row, 1));
+            let digests = digests.collect::<Result<Vec<_>>>()?;
+            let stored = StoredJtsSession::new(session, digests);
+            Some(Record::JtsSession(Box::new(stored)))
         }
         Record::LoginSession(session) => {
-            let found = store.stored(IMPORT, session.id.as_str()).await?;
-            Ok(found.map(|stored| Record::LoginSession(stored.session)))
+            let stored = store.stored(IMPORT, session.id.as_str()).await?;
+            stored.map(|stored| Record::LoginSession(stored.session))
         }
-    }
-}
-
-async fn stored_jts_session(
-    store: &MySqlStore,
-    offered: &JtsSession,
-) -> Result<Option<StoredJtsSession>> {
-    let aid = || Value::from(offered.aid.as_str());
-    let params = vec![aid(), mapping::at(store.now())];
-    let query = &store.queries().jts.get_jts_session;
-    let answer = store.run(IMPORT, query, params).await?;
-    let Some(row) = answer.rows.first() else {
-        return Ok(None);
-    };
-    let session = mapping::jts_session(row)?;
-    let query = &store.queries().transfer.export_retired_proofs;
-    let proofs = store.run(IMPORT, query, vec![aid(), aid()]).await?;
-    let digests = proofs.rows.iter().map(|row| mapping::digest(row, 1));
-    let digests = digests.collect::<Result<Vec<_>>>()?;
-    Ok(Some(StoredJtsSession::new(session, digests)))
+    })
 }
 
 fn restless() -> Error {
