@@ -16,6 +16,7 @@ mod contender;
 mod drive;
 #[cfg(feature = "dynamo")]
 mod dynamo;
+mod instructions;
 mod measure;
 #[cfg(feature = "mysql")]
 mod mysql;
@@ -41,11 +42,24 @@ use crate::results::Results;
 
 fn main() -> Result<ExitCode> {
     let options = Options::parse();
+    match &options.child {
+        Some(Child::Instructions(instructions)) => {
+            let holds = instructions.run()?;
+            return Ok(ExitCode::from(u8::from(!holds)));
+        }
+        // Without threads, which take what they take.
+        Some(Child::Pure { path, times }) => {
+            path.repeat(*times)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        _ => {}
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     if let Some(child) = &options.child {
         match child {
+            Child::Instructions(_) | Child::Pure { .. } => {}
             #[cfg(feature = "dynamo")]
             Child::Emulator => runtime.block_on(dynamo::serve())?,
             Child::Cold(job) => runtime.block_on(job.answer())?,

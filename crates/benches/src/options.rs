@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 use crate::backend::Backend;
 use crate::case::{Case, Kind, Scenario};
 use crate::child::Job;
+use crate::instructions::{Instructions, Pure};
 
 /// Measures the stores against the bare drivers and against other stores.
 #[derive(Debug, Parser)]
@@ -60,9 +61,14 @@ pub(crate) struct Options {
     pub(crate) child: Option<Child>,
 }
 
-/// What this program is run as by itself.
+/// What this program does besides, and what it is run as by itself.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Child {
+    /// Count the instructions of what asks no server, and compare them with what was counted before.
+    Instructions(Instructions),
+    /// Repeat what asks no server.
+    #[command(hide = true)]
+    Pure { path: Pure, times: u64 },
     /// Serve DynamoDB's protocol until standard input ends.
     #[cfg(feature = "dynamo")]
     #[command(hide = true)]
