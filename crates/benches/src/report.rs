@@ -9,7 +9,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use self::text::{escaped, number};
+use self::text::{escaped, micros, number};
 use crate::check::{self, Verdict};
 use crate::results::{Results, Row};
 
@@ -27,7 +27,7 @@ pub(crate) fn render(results: &Results) -> String {
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>Speed of the stores</title>\n<style>\n{STYLE}</style>\n\
          <header>\n<h1>Speed of the stores</h1>\n<p>On {}. Implementations took turns in one run on each server, \
-         so only the ratios between them mean anything; they are medians of the ratios of each round.</p>\n",
+         so only the ratios between them mean anything; they are medians of the ratios of each round. A peer is the best of them.</p>\n",
         names.join(", ")
     );
     page.push_str(&summary(&verdicts));
@@ -120,10 +120,13 @@ fn section(page: &mut String, server: &str, rows: &[&Row], verdicts: &[&Verdict]
 }
 
 fn group(page: &mut String, title: &str, cards: &[String]) {
+    // Two charts on a card need more room.
+    let two = cards.iter().any(|card| card.matches("<svg").count() > 1);
+    let class = if two { "pairs" } else { "cards" };
     if cards.is_empty() {
         return;
     }
-    let _ = write!(page, "<h3>{title}</h3>\n<div class=\"cards\">\n");
+    let _ = write!(page, "<h3>{title}</h3>\n<div class=\"{class}\">\n");
     for card in cards {
         let _ = writeln!(page, "<figure>{card}</figure>");
     }
@@ -143,7 +146,7 @@ fn ratios(page: &mut String, rows: &[&Row], verdicts: &[&Verdict]) {
     }
     page.push_str(
         "<h3>Ours, compared</h3>\n<div class=\"wide\"><table>\n<tr><th>scenario<th>tasks<th>ops/s<th>p50 µs<th>p99 µs\
-         <th>CPU µs/op<th>ops : raw<th>p99 : raw<th>CPU : raw<th>ops : best peer<th>CPU : best peer</tr>\n",
+         <th>CPU µs/op<th>ops : raw<th>p99 : raw<th>CPU : raw<th>ops : peer<th>CPU : peer</tr>\n",
     );
     for row in ours {
         let title = crate::case::Case::by_id(&row.scenario).map_or("", crate::case::Case::title);
@@ -155,8 +158,8 @@ fn ratios(page: &mut String, rows: &[&Row], verdicts: &[&Verdict]) {
             escaped(title),
             row.concurrency,
             number(row.ops_per_s),
-            number(row.p50_us),
-            number(row.p99_us),
+            micros(row.p50_us),
+            micros(row.p99_us),
             row.client_cpu_us_per_op,
         );
         let ratios = row.ratios;

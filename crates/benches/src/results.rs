@@ -120,6 +120,18 @@ impl Row {
     }
 }
 
+/// By the scenario's number, then by the rest of its name.
+pub(crate) fn scenario_order(scenario: &str) -> (u32, String) {
+    let name = scenario.trim_start_matches('S');
+    let end = name
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(name.len());
+    (
+        name[..end].parse().unwrap_or(u32::MAX),
+        name[end..].to_owned(),
+    )
+}
+
 /// The middle value, or the mean of the two middle ones.
 pub(crate) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<_> = values.collect();
@@ -147,8 +159,18 @@ impl Results {
         &mut self.rows[index]
     }
 
-    /// Computes all ratios anew.
+    /// Puts rows in order and computes all ratios anew.
     pub(crate) fn compare(&mut self) {
+        self.rows.sort_by_cached_key(|row| {
+            let scenario = scenario_order(&row.scenario);
+            (
+                row.backend.clone(),
+                row.server.clone(),
+                scenario,
+                row.concurrency,
+                row.rows,
+            )
+        });
         let mut groups: BTreeMap<Group, Vec<usize>> = BTreeMap::new();
         for (index, row) in self.rows.iter().enumerate() {
             groups.entry(row.group()).or_default().push(index);
@@ -232,6 +254,16 @@ mod tests {
         assert_eq!(median([3.0].into_iter()), Some(3.0));
         assert_eq!(median([3.0, 1.0, 2.0].into_iter()), Some(2.0));
         assert_eq!(median([4.0, 1.0, 2.0, 3.0].into_iter()), Some(2.5));
+    }
+
+    #[test]
+    fn scenarios_are_in_order() {
+        let mut names = ["S10", "S9-load", "S11/S1", "S6-rotate", "S2", "S6-renew"];
+        names.sort_by_key(|name| scenario_order(name));
+        assert_eq!(
+            names,
+            ["S2", "S6-renew", "S6-rotate", "S9-load", "S10", "S11/S1"]
+        );
     }
 
     #[test]

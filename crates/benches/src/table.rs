@@ -62,8 +62,8 @@ fn cells(row: &Row) -> Vec<String> {
         thousands(row.rows as f64),
         row.implementation.clone(),
         thousands(row.ops_per_s),
-        thousands(row.p50_us),
-        thousands(row.p99_us),
+        micros(row.p50_us),
+        micros(row.p99_us),
         format!("{:.1}", row.client_cpu_us_per_op),
         ratio(ratios.ops_to_raw),
         ratio(ratios.p99_to_raw),
@@ -71,6 +71,15 @@ fn cells(row: &Row) -> Vec<String> {
         ratio(ratios.ops_to_peer),
         ratio(ratios.cpu_to_peer),
     ]
+}
+
+/// Microseconds: with decimals where they are few.
+fn micros(value: f64) -> String {
+    if value < 10.0 {
+        format!("{value:.2}")
+    } else {
+        thousands(value)
+    }
 }
 
 /// A whole number with commas.

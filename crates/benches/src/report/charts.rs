@@ -2,8 +2,8 @@
 
 use super::svg::{Caption, Mark, bars, lines};
 use super::text::number;
-use crate::case::Case;
-use crate::results::Row;
+use crate::case::{Case, Kind};
+use crate::results::{Row, scenario_order};
 
 /// What growth may cost at most.
 const GROWTH: f64 = 1.3;
@@ -62,17 +62,16 @@ fn concurrencies(rows: &[&Row], scenario: &str) -> Vec<usize> {
 
 /// Throughput and p99 of each case.
 pub(super) fn by_concurrency(rows: &[&Row], names: &Names) -> Vec<String> {
-    let mut cards = Vec::new();
     let charts: [(&str, Shown); 2] = [
         ("operations per second", |row| row.ops_per_s),
         ("p99, µs", |row| row.p99_us),
     ];
-    for case in Case::ALL {
+    let cards = ordered().filter_map(|case| {
         let concurrencies = concurrencies(rows, case.id());
-        if concurrencies.is_empty() || case == Case::GetCachedLaunchConfig {
-            continue;
+        if concurrencies.is_empty() || case.kind() == Kind::Cached {
+            return None;
         }
-        for (unit, value) in charts {
+        let draw = |(unit, shown): (&'static str, Shown)| {
             let groups = concurrencies.iter().map(|&concurrency| {
                 let marks = names.iter().filter_map(|(name, class)| {
                     let row = find(rows, case.id(), name, concurrency)?;
@@ -82,17 +81,25 @@ pub(super) fn by_concurrency(rows: &[&Row], names: &Names) -> Vec<String> {
                         number(row.p50_us),
                         number(row.p99_us)
                     );
-                    Some(mark(class, value(row), says))
+                    Some(mark(class, shown(row), says))
                 });
                 let tasks = if concurrency == 1 { "task" } else { "tasks" };
                 (format!("{concurrency} {tasks}"), marks.collect())
             });
             let groups: Vec<_> = groups.collect();
             let title = format!("{} · {}", case.id(), case.title());
-            cards.push(bars(&Caption { title, unit }, &groups));
-        }
-    }
-    cards
+            bars(&Caption { title, unit }, &groups)
+        };
+        Some(charts.map(draw).concat())
+    });
+    cards.collect()
+}
+
+/// All cases, by their scenarios.
+fn ordered() -> impl Iterator<Item = Case> {
+    let mut cases = Case::ALL;
+    cases.sort_by_key(|case| scenario_order(case.id()));
+    cases.into_iter()
 }
 
 fn mark(class: &str, value: f64, says: String) -> Mark {
@@ -107,16 +114,14 @@ pub(super) fn cpu(rows: &[&Row], names: &Names) -> Vec<String> {
     let halves = [
         (
             "Reads",
-            Case::ALL
-                .into_iter()
-                .filter(|case| case.kind() == crate::case::Kind::Read)
+            ordered()
+                .filter(|case| case.kind() == Kind::Read)
                 .collect::<Vec<_>>(),
         ),
         (
             "Writes",
-            Case::ALL
-                .into_iter()
-                .filter(|case| case.kind() == crate::case::Kind::Write)
+            ordered()
+                .filter(|case| case.kind() == Kind::Write)
                 .collect(),
         ),
     ];
@@ -162,7 +167,7 @@ pub(super) fn growth(rows: &[&Row]) -> Vec<String> {
         .iter()
         .map(|&rows| super::text::short(rows as f64))
         .collect();
-    let cards = Case::ALL.into_iter().filter_map(|case| {
+    let cards = ordered().filter_map(|case| {
         let scenario = format!("S11/{}", case.id());
         let found = |name: &str, count: usize| {
             rows.iter().copied().find(|row| {

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use super::text::{escaped, short};
 
 const WIDTH: f64 = 360.0;
-const HEIGHT: f64 = 210.0;
+const HEIGHT: f64 = 216.0;
 const LEFT: f64 = 44.0;
 const RIGHT: f64 = 8.0;
-const TOP: f64 = 34.0;
+const TOP: f64 = 44.0;
 const BOTTOM: f64 = 24.0;
 /// The widest that a bar gets.
 const WIDEST: f64 = 34.0;
@@ -125,7 +125,7 @@ fn open(caption: &Caption) -> String {
     format!(
         "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{title}\">\
          <text class=\"title\" x=\"4\" y=\"14\">{title}</text>\
-         <text class=\"unit\" x=\"4\" y=\"27\">{}</text>",
+         <text class=\"unit\" x=\"4\" y=\"28\">{}</text>",
         escaped(caption.unit)
     )
 }

@@ -13,6 +13,15 @@ pub(super) fn number(value: f64) -> String {
     crate::table::thousands(value).replace(',', "\u{202f}")
 }
 
+/// Microseconds: with decimals where they are few.
+pub(super) fn micros(value: f64) -> String {
+    if value < 10.0 {
+        format!("{value:.2}")
+    } else {
+        number(value)
+    }
+}
+
 /// A number in short, such as `12.5k`.
 pub(super) fn short(value: f64) -> String {
     let (scaled, unit) = match value {
