@@ -16,7 +16,7 @@ use crate::mapping;
 use crate::names::TableNames;
 use crate::queries::Access;
 
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 4] = [
     Migration {
         version: 1,
         name: "lti",
@@ -40,6 +40,12 @@ const MIGRATIONS: [Migration; 3] = [
         name: "login_sessions",
         tables: &["login_sessions"],
         content: include_str!("../migrations/0003_login_sessions.sql"),
+    },
+    Migration {
+        version: 4,
+        name: "compression",
+        tables: &[],
+        content: include_str!("../migrations/0004_compression.sql"),
     },
 ];
 

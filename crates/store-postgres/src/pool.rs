@@ -112,15 +112,23 @@ impl Connections {
     /// A connection for a read that is soon answered: shared with others, unless there would be none
     /// left for writes.
     pub(crate) async fn get_shared(&self) -> Result<Arc<Lent>> {
-        let most = MOST_SHARED.min(self.pool.status().max_size / 2);
-        if let Some(shared) = self.sharing.join(most) {
+        let status = self.pool.status();
+        let most = MOST_SHARED.min(status.max_size / 2);
+        // Rather a crowded connection than waiting for another.
+        let is_one_free = status.available > 0 || status.size < status.max_size;
+        if let Some(shared) = self.sharing.join(if is_one_free { most } else { 0 }) {
             return Ok(shared);
         }
-        // Whoever comes while one read is getting the connection to share gets one of its own.
         let opening = match most {
             0 => None,
             _ => self.sharing.open(),
         };
+        // Whoever comes while the first is being shared gets one of its own.
+        if opening.is_none()
+            && let Some(shared) = self.sharing.join(0)
+        {
+            return Ok(shared);
+        }
         let object = self.get().await?;
         Ok(match opening {
             Some(opening) => opening.share(object),

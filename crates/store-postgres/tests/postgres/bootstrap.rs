@@ -22,6 +22,9 @@ pub(crate) const TESTS: &[Test] = &[
     on_server("bootstrap::one_that_is_given_up_changes_nothing", || {
         Box::pin(one_that_is_given_up_changes_nothing())
     }),
+    on_server("bootstrap::payloads_are_compressed_with_lz4", || {
+        Box::pin(payloads_are_compressed_with_lz4())
+    }),
     on_server("bootstrap::two_prefixes_live_in_one_schema", || {
         Box::pin(two_prefixes_live_in_one_schema())
     }),
@@ -142,5 +145,23 @@ async fn two_prefixes_live_in_one_schema() {
         .await
         .unwrap();
     assert_eq!(row.get::<_, i64>(0), 18);
+    schema.drop().await;
+}
+
+/// Where the server can.
+async fn payloads_are_compressed_with_lz4() {
+    let schema = schema().await;
+    schema.open(Settings::default()).bootstrap().await.unwrap();
+    let client = connect(&schema.url).await;
+    let supported = "SELECT 'lz4' = ANY(enumvals) FROM pg_settings
+                     WHERE name = 'default_toast_compression'";
+    let supported = client.query_opt(supported, &[]).await.unwrap();
+    if supported.is_some_and(|row| row.get(0)) {
+        let sql = "SELECT count(*) FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+                   WHERE c.relnamespace = $1::text::regnamespace AND a.attcompression = 'l'
+                     AND c.relname IN ('sessions', 'login_sessions')";
+        let row = client.query_one(sql, &[&schema.name]).await.unwrap();
+        assert_eq!(row.get::<_, i64>(0), 2);
+    }
     schema.drop().await;
 }
