@@ -36,7 +36,15 @@ impl Args {
 
     /// Whether anything is measured on a server that is to be provided.
     fn measures(&self) -> bool {
-        let others = ["--help", "-h", "--version", "-V", "--url", "--merge"];
+        let others = [
+            "--help",
+            "-h",
+            "--version",
+            "-V",
+            "--url",
+            "--merge",
+            "instructions",
+        ];
         !others.iter().any(|other| self.has(other))
     }
 
@@ -129,6 +137,7 @@ mod tests {
             ["--backend", "dynamo"],
             ["--merge", "a.json"],
             ["--quick", "--help"],
+            ["instructions", "--record"],
         ] {
             assert!(kinds(&none).is_empty(), "{none:?}");
         }

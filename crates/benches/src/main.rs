@@ -28,6 +28,8 @@ mod progress;
 mod report;
 mod results;
 mod run;
+#[cfg(test)]
+mod sameness;
 mod subject;
 mod table;
 mod world;

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use super::text::{escaped, short};
 
 const WIDTH: f64 = 360.0;
-const HEIGHT: f64 = 216.0;
+const HEIGHT: f64 = 226.0;
 const LEFT: f64 = 44.0;
 const RIGHT: f64 = 8.0;
 const TOP: f64 = 44.0;
-const BOTTOM: f64 = 24.0;
+const BOTTOM: f64 = 34.0;
 /// The widest that a bar gets.
 const WIDEST: f64 = 34.0;
 
@@ -130,13 +130,19 @@ fn open(caption: &Caption) -> String {
     )
 }
 
+/// In two lines if it is of two words.
 fn label_below(svg: &mut String, x: f64, label: &str) {
-    let _ = write!(
-        svg,
-        "<text class=\"label\" x=\"{x:.1}\" y=\"{:.1}\">{}</text>",
-        HEIGHT - 8.0,
-        escaped(label)
-    );
+    let words = match label.split_once('-') {
+        Some((first, second)) => vec![first, second],
+        None => vec![label],
+    };
+    for (word, y) in words.into_iter().zip([HEIGHT - 20.0, HEIGHT - 8.0]) {
+        let word = escaped(word);
+        let _ = write!(
+            svg,
+            "<text class=\"label\" x=\"{x:.1}\" y=\"{y:.1}\">{word}</text>"
+        );
+    }
 }
 
 /// From values to heights.

@@ -85,3 +85,33 @@ pub(super) const UNLOCK_LOGIN_SESSION: &str =
 
 /// All at once, as the npm originals do it: the store's own goes in batches.
 pub(super) const DELETE_EXPIRED: &str = "DELETE FROM sessions WHERE expiresAt <= ?";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sameness::assert_has;
+
+    #[test]
+    fn they_are_those_of_the_store() {
+        let all = [
+            GET_LTI_SESSION,
+            ADD_LTI_SESSION,
+            STORE_NONCE,
+            CONSUME_NONCE,
+            GET_LAUNCH_CONFIG,
+            FIND_BY_CURRENT_PROOF,
+            NAME_SESSION,
+            NAME_SESSION_BY_PROOF,
+            LOCK_SESSION,
+            RETIRE_PREVIOUS,
+            ROTATE,
+            TOUCH_JTS_SESSION,
+            LOAD_LOGIN_SESSION,
+            LOCK_ROW,
+            SAVE_LOGIN_SESSION,
+            LOCK_LOGIN_SESSION,
+            UNLOCK_LOGIN_SESSION,
+        ];
+        assert_has("store-mysql", &all);
+    }
+}

@@ -17,7 +17,7 @@ pub(super) struct Statements {
     pub(super) store_nonce: String,
     pub(super) consume_nonce: String,
     pub(super) get_launch_config: String,
-    pub(super) find_by_proof: String,
+    pub(super) find_by_current_proof: String,
     pub(super) rotate: String,
     pub(super) touch_jts_session: String,
     pub(super) load_login_session: String,
@@ -54,18 +54,10 @@ impl Statements {
                  WHERE c.iss = $1 AND c.client_id = $2 AND d.deployment_id IN ($3, 'default')
                  ORDER BY d.deployment_id = $3 DESC LIMIT 1",
             ),
-            find_by_proof: fill(concat!(
+            find_by_current_proof: fill(concat!(
                 "SELECT ",
                 jts_columns!(),
-                " FROM {jts_sessions} s WHERE s.current_state_proof = $1 AND s.expires_at > $2
-                 UNION ALL SELECT ",
-                jts_columns!(),
-                " FROM {jts_sessions} s WHERE s.previous_state_proof = $1 AND s.expires_at > $2
-                 UNION ALL SELECT ",
-                jts_columns!(),
-                " FROM {jts_retired_state_proofs} r JOIN {jts_sessions} s ON s.aid = r.aid
-                  WHERE r.digest = $3 AND s.expires_at > $2
-                 LIMIT 1"
+                " FROM {jts_sessions} s WHERE s.current_state_proof = $1 AND s.expires_at > $2 LIMIT 1"
             )),
             rotate: fill(concat!(
                 "WITH seen AS (
@@ -114,5 +106,32 @@ impl Statements {
             // All at once, as the npm originals do it: the store's own goes in batches.
             delete_expired: fill("DELETE FROM {sessions} WHERE expires_at <= $1"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sameness::assert_has;
+
+    #[test]
+    fn they_are_those_of_the_store() {
+        let statements = Statements::new("PLACE");
+        let all = [
+            &statements.get_lti_session,
+            &statements.add_lti_session,
+            &statements.store_nonce,
+            &statements.consume_nonce,
+            &statements.get_launch_config,
+            &statements.find_by_current_proof,
+            &statements.rotate,
+            &statements.touch_jts_session,
+            &statements.load_login_session,
+            &statements.save_login_session,
+            &statements.lock_login_session,
+            &statements.unlock_login_session,
+        ];
+        let all = all.map(|statement| statement.replace("PLACE.", ""));
+        assert_has("store-postgres", &all.each_ref().map(String::as_str));
     }
 }
