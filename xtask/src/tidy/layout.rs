@@ -30,7 +30,11 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
         "pool/turns.rs",
         "the driver's pool takes connections back by a detour",
     ),
-    ("store-mysql", "pool/lease.rs", "the driver's pool knows of no turns"),
+    (
+        "store-mysql",
+        "pool/lease.rs",
+        "the driver's pool knows of no turns",
+    ),
     ("store-mysql", "pool/shared.rs", ONE_AT_A_TIME),
     ("store-dynamo", "definitions.rs", DEFINITIONS),
     ("store-dynamo", "write.rs", "writes are values, not text"),
