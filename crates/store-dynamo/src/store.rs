@@ -11,6 +11,7 @@ use aws_sdk_dynamodb::config::StalledStreamProtectionConfig;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_smithy_http_client::{Builder as HttpBuilder, tls};
 use store_core::{CleanupKind, Error, Result, Settings, Timestamp};
+use tokio::sync::Mutex;
 
 use crate::config::DynamoConfig;
 use crate::execute::{Executor, Operation, ServerName};
@@ -60,7 +61,12 @@ struct Inner {
     clean_at: [AtomicI64; CleanupKind::ALL.len()],
     /// Where JTS sessions are.
     places: Places,
+    /// Of logins under a policy.
+    turns: [Mutex<()>; TURNS],
 }
+
+/// How many logins under a policy can be tried again at once, at most.
+const TURNS: usize = 64;
 
 impl fmt::Debug for DynamoStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -153,6 +159,7 @@ impl DynamoStore {
                 executor,
                 clean_at: std::array::from_fn(|_| AtomicI64::new(-1)),
                 places: Places::new(),
+                turns: std::array::from_fn(|_| Mutex::new(())),
             }),
         })
     }

@@ -1,8 +1,7 @@
 //! Sessions of the Janus Token System, all of a principal's in one partition.
 //!
-//! A pointer by the anchor id and one by each proof that was ever given out lead to a session. They never
-//! change; those of a session that is gone lead nowhere, until DynamoDB reaps them when it would have
-//! expired.
+//! A pointer by the anchor id and one by each proof that was ever given out lead to a session. Those of
+//! a session that is gone lead nowhere, until DynamoDB reaps them when it would have expired.
 
 use std::collections::HashMap;
 
@@ -12,6 +11,7 @@ use store_core::{
     NewJtsSession, Principal, Renewal, Result, SessionPolicy, StateProofStatus, Timestamp, encode,
     expiry,
 };
+use tokio::sync::Mutex;
 
 use super::jts_pointers::Pointer;
 use super::sweep::{self, NAMED};
@@ -56,6 +56,7 @@ impl JtsSessionStore for DynamoStore {
             let kept = limit as usize - 1;
             let revocable = self.inner.config.transaction_limit - CREATING;
             let mut revoked = Vec::new();
+            let mut turn = None;
             loop {
                 let (rev, living) = look(&operation, &partition, now).await?;
                 let surplus = living.len().saturating_sub(kept);
@@ -77,6 +78,10 @@ impl JtsSessionStore for DynamoStore {
                             self.remember_new(&session, &partition);
                             return Ok(CreatedJtsSession { session, revoked });
                         }
+                    }
+                    // Others of this process wait for their turn rather than for each other's defeat.
+                    Transacted::Refused(_) if turn.is_none() => {
+                        turn = Some(self.turn(&partition).lock().await);
                     }
                     Transacted::Refused(_) => operation.look_again().await?,
                 }
@@ -236,6 +241,14 @@ impl DynamoStore {
             }
         }
         Ok(None)
+    }
+
+    /// Held by the one login to a principal that is tried again, of those that were refused before. A few
+    /// principals share one.
+    fn turn(&self, partition: &str) -> &Mutex<()> {
+        let turns = &self.inner.turns;
+        let spread = |sum: usize, byte: u8| sum.wrapping_mul(31).wrapping_add(byte.into());
+        &turns[partition.bytes().fold(0, spread) % turns.len()]
     }
 
     /// Deletes a live session and tells whether there was one.
