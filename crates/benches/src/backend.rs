@@ -9,6 +9,11 @@ use clap::ValueEnum;
 use crate::subject::Subject;
 use crate::world::World;
 
+#[cfg(not(any(feature = "postgres", feature = "mysql", feature = "dynamo")))]
+compile_error!(
+    "there is nothing to measure without one of the features postgres, mysql and dynamo"
+);
+
 /// A kind of server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Backend {
@@ -70,17 +75,19 @@ impl Backend {
 
     /// The file of the authority that the server's certificate is from, where it speaks TLS.
     pub(crate) fn authority(self) -> Option<String> {
-        let variable = match self {
+        let variable: Option<&str> = match self {
             #[cfg(feature = "postgres")]
-            Self::Postgres => "STORE_TEST_POSTGRES_CA",
+            Self::Postgres => Some("STORE_TEST_POSTGRES_CA"),
             #[cfg(feature = "mysql")]
-            Self::Mysql => "STORE_TEST_MYSQL_CA",
+            Self::Mysql => Some("STORE_TEST_MYSQL_CA"),
             #[cfg(feature = "mysql")]
-            Self::Mariadb => "STORE_TEST_MARIADB_CA",
+            Self::Mariadb => Some("STORE_TEST_MARIADB_CA"),
             #[cfg(feature = "dynamo")]
-            Self::Dynamo | Self::DynamodbLocal => return None,
+            Self::Dynamo | Self::DynamodbLocal => None,
         };
-        std::env::var(variable).ok().filter(|file| !file.is_empty())
+        std::env::var(variable?)
+            .ok()
+            .filter(|file| !file.is_empty())
     }
 
     /// How many sessions of each kind are stored at first.

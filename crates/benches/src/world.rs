@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use anyhow::Result;
 use serde_json::json;
 use store_core::{
-    Json, LaunchConfig, LoginData, LoginSession, LoginSessionId, LtiSession, LtiSessionData,
+    LaunchConfig, LoginData, LoginSession, LoginSessionId, LtiSession, LtiSessionData,
     MAX_PAYLOAD_BYTES, StateProof, Timestamp, encode,
 };
 use uuid::Uuid;
@@ -183,12 +183,13 @@ impl JtsDetails {
     }
 
     /// The same as a session to create.
+    #[cfg(feature = "dynamo")]
     pub(crate) fn session(self) -> Result<store_core::NewJtsSession> {
         Ok(store_core::NewJtsSession {
             device_fingerprint: Some(self.device_fingerprint.parse()?),
             user_agent: Some(self.user_agent.parse()?),
             ip_address: Some(self.ip_address.parse()?),
-            metadata: Some(Json::parse(self.metadata)?),
+            metadata: Some(store_core::Json::parse(self.metadata)?),
             ..store_core::NewJtsSession::of(self.prn.parse()?)
         })
     }
