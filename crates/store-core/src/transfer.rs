@@ -10,9 +10,10 @@ use crate::clients::ClientWithDeployments;
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::identifiers::Nonce;
+use crate::json::{MAX_METADATA_BYTES, MAX_PAYLOAD_BYTES, encode};
 use crate::jts_sessions::{JtsSession, proof_digest};
 use crate::login_sessions::LoginSession;
-use crate::lti_sessions::{Expiring, LtiSession};
+use crate::lti_sessions::{Expiring, LtiSession, LtiSessionData};
 use crate::registration_sessions::RegistrationSession;
 
 /// What a store keeps, under the names of the tables.
@@ -134,6 +135,27 @@ impl Record {
             Self::JtsSession(_) => RecordKind::JtsSessions,
             Self::LoginSession(_) => RecordKind::LoginSessions,
         }
+    }
+
+    /// The JSON that a backend stores the record's payload as, held to the limit that it was created
+    /// under; `None` for a record without one. For backends.
+    ///
+    /// # Errors
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput) for a payload that no store takes.
+    pub fn encode_payload(&self) -> Result<Option<String>> {
+        let encoded = match self {
+            Self::Client(_) | Self::Nonce(_) => return Ok(None),
+            Self::Session(session) => {
+                encode("session", &LtiSessionData(session), MAX_PAYLOAD_BYTES)
+            }
+            Self::RegistrationSession(_, session) => encode("session", session, MAX_PAYLOAD_BYTES),
+            Self::JtsSession(stored) => match &stored.session.metadata {
+                Some(metadata) => encode("metadata", metadata, MAX_METADATA_BYTES),
+                None => return Ok(None),
+            },
+            Self::LoginSession(session) => encode("data", &session.data, MAX_PAYLOAD_BYTES),
+        };
+        encoded.map(Some)
     }
 
     /// When the record expires; `None` for a client, which never does.

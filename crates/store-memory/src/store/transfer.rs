@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use store_core::{
-    CleanupKind, ClientWithDeployments, Error, LtiSessionData, MAX_METADATA_BYTES,
-    MAX_PAYLOAD_BYTES, Nonce, Placement, Record, RecordKind, RecordPage, Result, StoredNonce,
-    Timestamp, TransferStore, encode, parse_uuid,
+    CleanupKind, ClientWithDeployments, Error, Nonce, Placement, Record, RecordKind, RecordPage,
+    Result, StoredNonce, Timestamp, TransferStore, parse_uuid,
 };
 use uuid::Uuid;
 
@@ -174,24 +173,6 @@ fn named(key: &Arc<str>) -> String {
     key.to_string()
 }
 
-/// Refuses what could not have been stored in the first place.
-fn check(record: &Record) -> Result<()> {
-    match record {
-        Record::Client(_) | Record::Nonce(_) => Ok(()),
-        Record::Session(session) => {
-            encode("session", &LtiSessionData(session), MAX_PAYLOAD_BYTES).map(drop)
-        }
-        Record::RegistrationSession(_, session) => {
-            encode("session", session, MAX_PAYLOAD_BYTES).map(drop)
-        }
-        Record::JtsSession(stored) => match &stored.session.metadata {
-            Some(metadata) => encode("metadata", metadata, MAX_METADATA_BYTES).map(drop),
-            None => Ok(()),
-        },
-        Record::LoginSession(session) => login_sessions::check(&session.data),
-    }
-}
-
 /// The kind whose expired rows make room for a record of this kind.
 fn expiring(kind: RecordKind) -> Option<CleanupKind> {
     CleanupKind::ALL
@@ -214,7 +195,9 @@ impl TransferStore for MemoryStore {
 
     async fn import_record(&self, record: &Record) -> Result<Placement> {
         const OPERATION: &str = "import_record";
-        check(record).map_err(|error| error.at(BACKEND, OPERATION))?;
+        record
+            .encode_payload()
+            .map_err(|error| error.at(BACKEND, OPERATION))?;
         self.step(OPERATION, |state, now| {
             if record.expires_at().is_some_and(|at| at <= now) {
                 return Ok(Placement::Expired);

@@ -5,9 +5,8 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use mysql_async::Row;
 use store_core::{
-    ClientWithDeployments, Error, ErrorKind, LtiSessionData, MAX_METADATA_BYTES, MAX_PAYLOAD_BYTES,
-    Placement, Record, RecordKind, RecordPage, Result, StoredJtsSession, TransferStore, encode,
-    parse_uuid, proof_digest,
+    ClientWithDeployments, Error, ErrorKind, Placement, Record, RecordKind, RecordPage, Result,
+    StoredJtsSession, TransferStore, parse_uuid, proof_digest,
 };
 
 use super::{LOOKS, MySqlStore, at};
@@ -34,27 +33,12 @@ impl TransferStore for MySqlStore {
 
     async fn import_record(&self, record: &Record) -> Result<Placement> {
         let said = |error| at(IMPORT, error);
-        let payload = payload(record).map_err(said)?;
+        let payload = record.encode_payload().map_err(said)?;
         if record.expires_at().is_some_and(|at| at <= self.now()) {
             return Ok(Placement::Expired);
         }
         place(self, record, payload).await.map_err(said)
     }
-}
-
-/// The JSON that a record is stored with, checked as when it was created.
-fn payload(record: &Record) -> Result<Option<String>> {
-    let json = match record {
-        Record::Client(_) | Record::Nonce(_) => return Ok(None),
-        Record::Session(session) => encode("session", &LtiSessionData(session), MAX_PAYLOAD_BYTES)?,
-        Record::RegistrationSession(_, session) => encode("session", session, MAX_PAYLOAD_BYTES)?,
-        Record::JtsSession(stored) => match &stored.session.metadata {
-            Some(metadata) => encode("metadata", metadata, MAX_METADATA_BYTES)?,
-            None => return Ok(None),
-        },
-        Record::LoginSession(session) => encode("data", &session.data, MAX_PAYLOAD_BYTES)?,
-    };
-    Ok(Some(json))
 }
 
 /// A record with the key that it is stored under.

@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use store_core::{
-    ClientWithDeployments, Deployment, Error, ErrorKind, Expiring, LtiSession, LtiSessionData,
-    MAX_METADATA_BYTES, MAX_PAYLOAD_BYTES, Placement, Record, RecordKind, RecordPage, Result,
-    StoredJtsSession, StoredNonce, Timestamp, TransferStore, encode, parse_uuid, proof_digest,
+    ClientWithDeployments, Deployment, Error, ErrorKind, Expiring, LtiSession, Placement, Record,
+    RecordKind, RecordPage, Result, StoredJtsSession, StoredNonce, Timestamp, TransferStore,
+    parse_uuid, proof_digest,
 };
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -56,7 +56,7 @@ impl TransferStore for PostgresStore {
     }
 
     async fn import_record(&self, record: &Record) -> Result<Placement> {
-        let payload = payload(record).map_err(|error| at(IMPORT, error))?;
+        let payload = record.encode_payload().map_err(|error| at(IMPORT, error))?;
         let mut refused = false;
         for _ in 0..LOOKS {
             let now = self.now();
@@ -340,25 +340,6 @@ fn key(record: &Record) -> String {
         Record::Nonce(nonce) => nonce.nonce.as_str().to_owned(),
         Record::JtsSession(stored) => stored.session.aid.as_str().to_owned(),
         Record::LoginSession(session) => session.id.as_str().to_owned(),
-    }
-}
-
-/// The JSON that a record is stored with, checked as when it is created.
-fn payload(record: &Record) -> Result<Option<String>> {
-    match record {
-        Record::Client(_) | Record::Nonce(_) => Ok(None),
-        Record::Session(session) => {
-            encode("session", &LtiSessionData(session), MAX_PAYLOAD_BYTES).map(Some)
-        }
-        Record::RegistrationSession(_, session) => {
-            encode("session", session, MAX_PAYLOAD_BYTES).map(Some)
-        }
-        Record::JtsSession(stored) => {
-            let metadata = stored.session.metadata.as_ref();
-            let encoded = metadata.map(|json| encode("metadata", json, MAX_METADATA_BYTES));
-            encoded.transpose()
-        }
-        Record::LoginSession(session) => encode("data", &session.data, MAX_PAYLOAD_BYTES).map(Some),
     }
 }
 
