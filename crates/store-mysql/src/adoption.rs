@@ -278,12 +278,16 @@ async fn lacking(
             None => found.push((name.to_owned(), unique, vec![column])),
         }
     }
-    let serves = |(_, unique, wanted): &Index| {
-        found.iter().any(|(_, is_unique, columns)| {
+    // Cleaning up asks for the index on the expiry by name.
+    let by_name = |columns: &[&str]| matches!(columns, ["expiresAt" | "expires_at"]);
+    let serves = |(wanted_name, unique, wanted): &Index| {
+        found.iter().any(|(name, is_unique, columns)| {
             if *unique {
                 *is_unique && columns == wanted
             } else {
-                columns.len() >= wanted.len() && columns[..wanted.len()] == **wanted
+                columns.len() >= wanted.len()
+                    && columns[..wanted.len()] == **wanted
+                    && (!by_name(wanted) || name.eq_ignore_ascii_case(wanted_name))
             }
         })
     };

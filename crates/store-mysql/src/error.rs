@@ -65,6 +65,8 @@ mod code {
     pub(super) const COLUMNACCESS_DENIED: u16 = 1143;
     /// No such table.
     pub(super) const NO_SUCH_TABLE: u16 = 1146;
+    /// The table has no index of this name.
+    pub(super) const NO_SUCH_KEY: u16 = 1176;
     /// The user has too many connections.
     pub(super) const TOO_MANY_USER_CONNECTIONS: u16 = 1203;
     /// Lock wait timeout exceeded.
@@ -185,6 +187,12 @@ fn meaning(code: u16) -> (ErrorKind, bool, &'static str, bool) {
             Kind::SchemaMismatch,
             false,
             "; call bootstrap() with a role that may alter tables",
+            true,
+        ),
+        NO_SUCH_KEY => (
+            Kind::SchemaMismatch,
+            false,
+            "; create the index again, as schema_definition() has it",
             true,
         ),
         TABLEACCESS_DENIED | COLUMNACCESS_DENIED | DBACCESS_DENIED | SPECIFIC_ACCESS_DENIED => (

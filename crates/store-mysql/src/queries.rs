@@ -62,16 +62,41 @@ impl Fill<'_> {
             number: self.count.replace(self.count.get() + 1),
         }
     }
+}
 
-    /// Deletes off the index on the expiry, oldest first, past rows that another call has in hand.
-    fn delete_expired(&self, summary: &'static str, table: &str, key: &str, expiry: &str) -> Query {
-        let sql = format!(
-            "DELETE t FROM {{{table}}} t JOIN (
-               SELECT e.{key} FROM {{{table}}} e WHERE e.{expiry} <= ?
+/// How expired rows of a kind are deleted.
+#[derive(Debug)]
+pub(crate) struct Expired {
+    /// When the first row to expire does. Deleting from there on spares locking all that was
+    /// deleted before, which stays in the index until the server purges it.
+    pub(crate) first: Query,
+    /// Oldest first, past rows that another call has in hand. Neither the index nor the order of the
+    /// tables is left to the server: by statistics taken while rows came or went, a full table can
+    /// seem to be empty, and it would go through all of it and lock each row.
+    pub(crate) delete: Query,
+}
+
+impl Expired {
+    fn new(
+        fill: &Fill<'_>,
+        summaries: [&'static str; 2],
+        table: &str,
+        key: &str,
+        expiry: &str,
+        index: &str,
+    ) -> Self {
+        let first = format!("SELECT MIN({expiry}) FROM {{{table}}}");
+        let delete = format!(
+            "DELETE t FROM (
+               SELECT e.{key} FROM {{{table}}} e FORCE INDEX ({index})
+               WHERE e.{expiry} >= ? AND e.{expiry} <= ?
                ORDER BY e.{expiry} LIMIT ? FOR UPDATE SKIP LOCKED
-             ) expired ON expired.{key} = t.{key}"
+             ) expired STRAIGHT_JOIN {{{table}}} t ON t.{key} = expired.{key}"
         );
-        self.write(summary, &sql)
+        Self {
+            first: fill.read(summaries[0], &first),
+            delete: fill.write(summaries[1], &delete),
+        }
     }
 }
 
@@ -82,11 +107,11 @@ pub(crate) struct Queries {
     pub(crate) jts: jts::JtsQueries,
     pub(crate) login: login::LoginQueries,
     pub(crate) transfer: transfer::TransferQueries,
-    pub(crate) delete_expired_nonces: Query,
-    pub(crate) delete_expired_sessions: Query,
-    pub(crate) delete_expired_registration_sessions: Query,
-    pub(crate) delete_expired_jts_sessions: Query,
-    pub(crate) delete_expired_login_sessions: Query,
+    pub(crate) expired_nonces: Expired,
+    pub(crate) expired_sessions: Expired,
+    pub(crate) expired_registration_sessions: Expired,
+    pub(crate) expired_jts_sessions: Expired,
+    pub(crate) expired_login_sessions: Expired,
     pub(crate) health: Query,
 }
 
@@ -104,35 +129,48 @@ impl Queries {
             jts: jts::JtsQueries::new(fill),
             login: login::LoginQueries::new(fill),
             transfer: transfer::TransferQueries::new(fill),
-            delete_expired_nonces: fill.delete_expired(
-                "DELETE nonces",
+            expired_nonces: Expired::new(
+                fill,
+                ["SELECT nonces", "DELETE nonces"],
                 "nonces",
                 "nonce",
                 "expiresAt",
+                "nonces_expires_at_idx",
             ),
-            delete_expired_sessions: fill.delete_expired(
-                "DELETE sessions",
+            expired_sessions: Expired::new(
+                fill,
+                ["SELECT sessions", "DELETE sessions"],
                 "sessions",
                 "id",
                 "expiresAt",
+                "expires_at_idx",
             ),
-            delete_expired_registration_sessions: fill.delete_expired(
-                "DELETE registration_sessions",
+            expired_registration_sessions: Expired::new(
+                fill,
+                [
+                    "SELECT registration_sessions",
+                    "DELETE registration_sessions",
+                ],
                 "registration_sessions",
                 "id",
                 "expiresAt",
+                "expires_at_idx",
             ),
-            delete_expired_jts_sessions: fill.delete_expired(
-                "DELETE jts_sessions",
+            expired_jts_sessions: Expired::new(
+                fill,
+                ["SELECT jts_sessions", "DELETE jts_sessions"],
                 "jts_sessions",
                 "aid",
                 "expires_at",
+                "idx_expires",
             ),
-            delete_expired_login_sessions: fill.delete_expired(
-                "DELETE login_sessions",
+            expired_login_sessions: Expired::new(
+                fill,
+                ["SELECT login_sessions", "DELETE login_sessions"],
                 "login_sessions",
                 "id",
                 "expires_at",
+                "login_sessions_expires_at_idx",
             ),
             health: fill.read("SELECT", "SELECT VERSION()"),
         }

@@ -1,8 +1,9 @@
 //! Databases that the npm originals made: taken over with all rows, and usable by them afterwards.
 
 use store_core::{
-    ClientStore, ErrorKind, JtsSessionStore, LaunchConfigStore, LtiSessionStore, NonceStore,
-    RegistrationSessionStore, Renewal, SchemaStore, Settings, StateProofStatus,
+    CleanupKind, CleanupStore, ClientStore, ErrorKind, JtsSessionStore, LaunchConfigStore,
+    LtiSessionStore, NonceStore, RegistrationSessionStore, Renewal, SchemaStore, Settings,
+    StateProofStatus,
 };
 use store_mysql::MySqlStore;
 
@@ -234,7 +235,9 @@ async fn a_jts_database_is_taken_over(server: Server) -> Outcome {
 }
 
 async fn a_jts_table_of_another_name_is_taken_over(server: Server) -> Outcome {
-    let database = database(&server, &JTS.replace("jts_sessions", "my_sessions")).await;
+    let table = JTS.replace("jts_sessions", "my_sessions");
+    let table = table.replace("idx_expires", "by_expiry");
+    let database = database(&server, &table).await;
     let mut config = database.config();
     config.tables.jts_sessions = "my_sessions".to_owned();
     let store = MySqlStore::open(config, Settings::default()).unwrap();
@@ -246,7 +249,10 @@ async fn a_jts_table_of_another_name_is_taken_over(server: Server) -> Outcome {
         database.name
     );
     let indexes = database.query::<u64>(&sql).await;
-    assert_eq!(indexes, [5], "its own indexes serve, none was made twice");
+    let told = "its own indexes serve but for that on the expiry, which goes by its name";
+    assert_eq!(indexes, [6], "{told}");
+    let kind = CleanupKind::JtsSessions;
+    assert_eq!(store.delete_expired(kind, 10).await.unwrap(), 0);
     database.drop().await;
     Ok(())
 }
