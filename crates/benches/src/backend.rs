@@ -109,7 +109,11 @@ impl Backend {
             #[cfg(feature = "mysql")]
             Self::Mysql | Self::Mariadb => Box::new(crate::mysql::MySql::open(url, place).await?),
             #[cfg(feature = "dynamo")]
-            Self::Dynamo => Box::new(crate::dynamo::Dynamo::open("DynamoDB by dynoxide", url, place)?),
+            Self::Dynamo => Box::new(crate::dynamo::Dynamo::open(
+                "DynamoDB by dynoxide",
+                url,
+                place,
+            )?),
             #[cfg(feature = "dynamo")]
             Self::DynamodbLocal => {
                 Box::new(crate::dynamo::Dynamo::open("DynamoDB Local", url, place)?)

@@ -6,8 +6,8 @@ use std::time::Duration;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, OptsBuilder, Row};
 use store_core::{
-    CleanupKind, ErrorKind, JtsSessionStore, Lifecycle, LtiSessionData, NonceStore, SchemaStore,
-    Settings, Timestamp,
+    ErrorKind, JtsSessionStore, Lifecycle, LtiSessionData, NonceStore, SchemaStore, Settings,
+    Timestamp,
 };
 use store_mysql::MySqlStore;
 use store_testkit::fixtures::Fixtures;
@@ -164,52 +164,26 @@ async fn no_statement_scans_100000_rows(server: Server) -> Outcome {
         store.validate_state_proof("no such proof").await.unwrap();
     })
     .await;
-    let mut explained = 0;
-    for statement in &statements {
-        // The one statement that is meant to see every row.
-        let lists_clients =
-            statement.trim_end().ends_with("ORDER BY id") && !statement.contains("WHERE");
-        let words = ["SELECT", "INSERT", "UPDATE", "DELETE"];
-        let wanted = match statement.strip_prefix("SET @store_aid = (") {
-            Some(select) => {
-                conn.query_drop(statement).await.unwrap();
-                select.trim_end_matches([')', ';', ' '])
-            }
-            None => statement.as_str(),
-        };
-        if lists_clients || !words.iter().any(|word| wanted.starts_with(word)) {
-            continue;
-        }
-        if let Some(plan) = scan(&mut conn, wanted).await {
-            panic!("{wanted}\nscans: {plan}");
-        }
-        explained += 1;
-    }
-    assert!(
-        explained >= 50,
-        "only {explained} statements were seen: {statements:#?}"
-    );
+    let read_whole = scans(&mut conn, &statements).await;
+    assert!(read_whole.is_empty(), "{read_whole:#?}");
     // As by statistics that were taken when the tables were empty.
     conn.query_drop(
         "UPDATE mysql.innodb_table_stats SET n_rows = 1, clustered_index_size = 1
          WHERE database_name = DATABASE();
          UPDATE mysql.innodb_index_stats SET stat_value = 1 WHERE database_name = DATABASE();
          COMMIT;
-         FLUSH TABLES sessions, registrationSessions, nonces, jts_sessions, login_sessions",
+         FLUSH TABLES",
     )
     .await
     .unwrap();
-    let cleans_up = |statement: &&String| statement.contains("SKIP LOCKED");
-    let mut explained = 0;
-    for statement in statements.iter().filter(cleans_up) {
-        // MySQL may read an index that has all it needs from its begin, in order and up to the limit.
-        let plan = scan(&mut conn, statement).await;
-        if let Some(plan) = plan.filter(|plan| !plan.starts_with("index of e,")) {
-            panic!("{statement}\nscans: {plan}");
-        }
-        explained += 1;
-    }
-    assert_eq!(explained, CleanupKind::ALL.len());
+    // Then an export may, which locks nothing, and MySQL may read an index that has all it needs from
+    // its begin, in order and up to the limit.
+    let mut read_whole = scans(&mut conn, &statements).await;
+    read_whole.retain(|(plan, statement)| {
+        let locks = !statement.starts_with("SELECT") || statement.contains("FOR UPDATE");
+        locks && !plan.starts_with("index of e, ")
+    });
+    assert!(read_whole.is_empty(), "{read_whole:#?}");
     store.close().await;
     database.drop().await;
     Ok(())
@@ -257,6 +231,37 @@ async fn logged(
         .await
         .unwrap();
     statements
+}
+
+/// How statements read a whole table or index, with those that do.
+async fn scans(conn: &mut Conn, statements: &BTreeSet<String>) -> Vec<(String, String)> {
+    let mut scans = Vec::new();
+    let mut explained = 0;
+    for statement in statements {
+        // The one statement that is meant to see every row.
+        let lists_clients =
+            statement.trim_end().ends_with("ORDER BY id") && !statement.contains("WHERE");
+        let words = ["SELECT", "INSERT", "UPDATE", "DELETE"];
+        let wanted = match statement.strip_prefix("SET @store_aid = (") {
+            Some(select) => {
+                conn.query_drop(statement).await.unwrap();
+                select.trim_end_matches([')', ';', ' '])
+            }
+            None => statement.as_str(),
+        };
+        if lists_clients || !words.iter().any(|word| wanted.starts_with(word)) {
+            continue;
+        }
+        if let Some(plan) = scan(conn, wanted).await {
+            scans.push((plan, wanted.to_owned()));
+        }
+        explained += 1;
+    }
+    assert!(
+        explained >= 50,
+        "only {explained} statements were seen: {statements:#?}"
+    );
+    scans
 }
 
 /// How a statement reads a whole table or index, if it does.
