@@ -113,6 +113,11 @@ fn reported(db: &DbError, access: Access) -> Failure {
             false,
             "; a pooler hands statements to other server connections: add pgbouncer=true to the URL",
         ),
+        SqlState::PROTOCOL_VIOLATION if db.message().contains("startup parameter") => (
+            Kind::Backend,
+            false,
+            "; a pooler stands before the server: add pgbouncer=true to the URL",
+        ),
         SqlState::TOO_MANY_CONNECTIONS
         | SqlState::CANNOT_CONNECT_NOW
         | SqlState::ADMIN_SHUTDOWN

@@ -18,14 +18,12 @@ impl CleanupStore for MySqlStore {
             CleanupKind::LoginSessions => &queries.expired_login_sessions,
         };
         let now = self.now();
-        let answer = self.run("delete_expired", &expired.first, &[]).await?;
-        let first = answer
+        let oldest = self.run("delete_expired", &expired.first, &[]).await?;
+        let first = oldest
             .first()
-            .map(|row| mapping::optional_timestamp(&row, 0));
-        let first = first
-            .transpose()
-            .map_err(|error| at("delete_expired", error))?;
-        let Some(first) = first.flatten().filter(|first| *first <= now) else {
+            .map_or(Ok(None), |row| mapping::optional_timestamp(&row, 0));
+        let first = first.map_err(|error| at("delete_expired", error))?;
+        let Some(first) = first.filter(|first| *first <= now) else {
             return Ok(0);
         };
         let params = [first.into(), now.into(), limit.into()];

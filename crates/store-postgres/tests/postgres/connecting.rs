@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use store_core::{Error, ErrorKind, Lifecycle, NonceStore, Result, SchemaStore, Settings};
 use store_postgres::{Credentials, CredentialsProvider, PostgresConfig, PostgresStore};
 
-use crate::support::{POSTGRES_CA, POSTGRES_URL, Schema, connect, variable};
+use crate::support::{PGBOUNCER_URL, POSTGRES_CA, POSTGRES_URL, Schema, connect, variable};
 use crate::{Test, on_server, on_tls_server};
 
 pub(crate) const TESTS: &[Test] = &[
@@ -33,6 +33,11 @@ pub(crate) const TESTS: &[Test] = &[
     on_server("connecting::a_missing_database_is_said", || {
         Box::pin(a_missing_database_is_said())
     }),
+    Test {
+        name: "connecting::a_pooler_that_nobody_told_of_is_named",
+        needs: &[PGBOUNCER_URL],
+        run: || Box::pin(a_pooler_that_nobody_told_of_is_named()),
+    },
     on_server("connecting::the_next_host_is_tried", || {
         Box::pin(the_next_host_is_tried())
     }),
@@ -140,6 +145,14 @@ async fn a_missing_database_is_said() {
     let error = store.health().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::SchemaMissing, "{error}");
     assert!(error.to_string().contains("no_such_database"), "{error}");
+}
+
+async fn a_pooler_that_nobody_told_of_is_named() {
+    let url = variable(PGBOUNCER_URL).unwrap();
+    let error = reached(&url).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Backend);
+    assert!(!error.is_retryable());
+    assert!(error.to_string().contains("pgbouncer=true"), "{error}");
 }
 
 async fn the_next_host_is_tried() {
